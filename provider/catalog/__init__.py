@@ -1,0 +1,1 @@
+"""What exists: providers, services, resources, fields, methods and parameters, read from YAML manifests."""

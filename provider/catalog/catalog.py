@@ -1,0 +1,192 @@
+"""The catalog: immutable values for what manifests declare, with names resolved and parameters derived."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from provider.catalog.manifest import (
+    ApiKey,
+    BaseUrl,
+    Bearer,
+    CursorPages,
+    Errors,
+    Missing,
+    NoAuth,
+    Pushdown,
+    SortedBy,
+    Verb,
+)
+from provider.catalog.types import FieldType
+
+Location = Literal["path", "query", "body"]
+Keys = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A column of a resource."""
+
+    name: str
+    type: FieldType
+    description: str = ""
+    enum: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """An input of a method. `name` is SQL's, `wire` the API's."""
+
+    name: str
+    wire: str
+    location: Location
+    type: FieldType
+    required: bool
+    description: str = ""
+    enum: tuple[str | int | float | bool, ...] = ()
+    minimum: float | None = None
+    maximum: float | None = None
+    max_length: int | None = None
+    max_items: int | None = None
+
+    @property
+    def sql_name(self) -> str:
+        """The name that SHOW METHODS prints: body attributes carry StackQL's `data__` prefix."""
+        return f"data__{self.name}" if self.location == "body" else self.name
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """One REST method of a resource, ready to be planned with."""
+
+    name: str
+    resource: str
+    verb: Verb
+    http_method: str
+    path: str
+    parameters: tuple[Parameter, ...]
+    returns: tuple[Field, ...]
+    rows: Keys = ()
+    description: str = ""
+    aliases: tuple[str, ...] = ()
+    pages: CursorPages | None = None
+    pushdown: Mapping[str, Pushdown] = field(default_factory=dict)
+    sorted_by: SortedBy | None = None
+    missing: Missing | None = None
+    is_list: bool = False
+
+    @property
+    def required(self) -> tuple[Parameter, ...]:
+        """The parameters without which the method cannot be called, path parameters first."""
+        return tuple(p for p in self.parameters if p.required)
+
+    def parameter(self, name: str) -> Parameter | None:
+        """The parameter that SQL calls `name`; `data__name` means the body attribute."""
+        body_only = name.startswith("data__")
+        wanted = name.removeprefix("data__")
+        for p in self.parameters:
+            if p.name == wanted and (not body_only or p.location == "body"):
+                return p
+        return None
+
+    @property
+    def http(self) -> str:
+        """`GET /threads/{thread_id}`."""
+        return f"{self.http_method} {self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A table."""
+
+    provider: str
+    service: str
+    name: str
+    fields: tuple[Field, ...]
+    methods: tuple[Method, ...]
+    key: Mapping[str, str]
+    title: str = ""
+    description: str = ""
+    #: Fields and methods that other API versions have, with those versions; for errors that say so.
+    elsewhere: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def id(self) -> str:
+        """`provider.service.resource`."""
+        return f"{self.provider}.{self.service}.{self.name}"
+
+    def field(self, name: str) -> Field | None:
+        """The field of that name, compared without case as SQL does."""
+        return next((f for f in self.fields if f.name.lower() == name.lower()), None)
+
+    def method(self, name: str) -> Method | None:
+        """The method of that name or alias."""
+        return next((m for m in self.methods if name == m.name or name in m.aliases), None)
+
+    def methods_for(self, verb: Verb) -> tuple[Method, ...]:
+        """The methods that serve a verb, in the manifest's order."""
+        return tuple(m for m in self.methods if m.verb == verb)
+
+    def select_parameter(self, name: str) -> Parameter | None:
+        """The path or query parameter of that name of any SELECT method."""
+        for method in self.methods_for("SELECT"):
+            for p in method.parameters:
+                if p.name.lower() == name.lower() and p.location != "body":
+                    return p
+        return None
+
+    def select_parameters(self) -> dict[str, Parameter]:
+        """All path and query parameters of the SELECT methods, by name."""
+        found: dict[str, Parameter] = {}
+        for method in self.methods_for("SELECT"):
+            for p in method.parameters:
+                if p.location != "body":
+                    found.setdefault(p.name, p)
+        return found
+
+    def key_field(self, parameter: str) -> str | None:
+        """The field that carries a path parameter under another name: thread_id -> id."""
+        return next((f for f, p in self.key.items() if p == parameter), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A group of resources that share headers and a version."""
+
+    provider: str
+    name: str
+    resources: Mapping[str, Resource]
+    headers: Mapping[str, str]
+    title: str = ""
+    description: str = ""
+    version: str | None = None
+    versions: tuple[str, ...] = ()
+    version_env: str | None = None
+    #: Resources that other API versions have.
+    elsewhere: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """One API: where it is, how to authenticate, how it fails."""
+
+    name: str
+    base_url: BaseUrl
+    auth: Bearer | ApiKey | NoAuth
+    headers: Mapping[str, str]
+    env_headers: Mapping[str, str]
+    errors: Errors
+    missing: Missing | None
+    pagination: Mapping[str, CursorPages]
+    title: str = ""
+    description: str = ""
+
+
+_PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+
+
+def path_placeholders(path: str) -> Iterator[str]:
+    """The names in braces of a path template, in order."""
+    return (m[1] for m in _PLACEHOLDER.finditer(path))

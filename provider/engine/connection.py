@@ -1,0 +1,415 @@
+"""PEP 249's connection: a DuckDB database, a catalog, and a client for the APIs behind it."""
+
+from __future__ import annotations
+
+import os
+import re
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Self
+
+import duckdb
+
+from provider.catalog.loader import Catalog
+from provider.engine.cursor import Cursor, Parameters
+from provider.engine.executor import Executor
+from provider.engine.failures import translate
+from provider.engine.fetching import Fetcher, Progress
+from provider.engine.loop import Loop
+from provider.engine.report import Report
+from provider.engine.results import DuckResult
+from provider.engine.shows import describe, show
+from provider.engine.staging import Page
+from provider.engine.tables import StagedTable
+from provider.engine.writes import Guard, calls, check, send_all
+from provider.errors import InterfaceError, NotSupportedError, ProgrammingError
+from provider.plan.explain import explain_query, explain_write
+from provider.plan.physical import Plan
+from provider.plan.planner import plan_query
+from provider.plan.rendering import quoted
+from provider.plan.writes import ANSWERS, WritePlan, plan_exec, plan_write, resource_of
+from provider.rest.client import Client, Exchange, Target
+from provider.rest.request import Call
+from provider.rest.retry import RetryPolicy
+from provider.sql.scanner import Text
+from provider.sql.statements import Describe, Exec, Explain, Query, Show, Statement, Write, parse, parse_failure
+
+_RESOURCE_NAME = re.compile(r"\b([A-Za-z_]\w*)\.[A-Za-z_]\w*\.[A-Za-z_]\w*")
+
+
+class Connection:
+    """Runs SQL over REST resources and over a DuckDB database.
+
+    Made by `provider.connect`; see there for the arguments. One thread at a time may use it.
+    """
+
+    def __init__(
+        self,
+        database: str | os.PathLike[str] = ":memory:",
+        *,
+        manifests: Sequence[str | os.PathLike[str]] = (),
+        base_urls: Mapping[str, str] | None = None,
+        versions: Mapping[str, str] | None = None,
+        environ: Mapping[str, str] | None = None,
+        max_concurrency: int = 16,
+        timeout: float = 60.0,
+        retries: int = 4,
+        max_writes: int = 100,
+        unfiltered_writes: bool = False,
+        progress: Progress | None = None,
+        trace: Callable[[Exchange], None] | None = None,
+    ) -> None:
+        if max_concurrency < 1:
+            raise InterfaceError(f"max_concurrency is {max_concurrency}; it must be at least 1")
+        self._environ = os.environ if environ is None else environ
+        self.catalog = Catalog(manifests, versions, self._environ)
+        self._max_concurrency = max_concurrency
+        self._guard = Guard(max_writes, unfiltered_writes)
+        self._progress = progress
+        self._trace = trace
+        self._loop = Loop()
+        self._client = Client(
+            environ=self._environ,
+            base_urls=dict(base_urls or {}),
+            max_concurrency=max_concurrency,
+            timeout=timeout,
+            retry=RetryPolicy(attempts=retries + 1),
+            observe=self._observe,
+        )
+        self._report = Report()
+        self._open: DuckResult | None = None
+        self._closed = False
+        try:
+            self._duck = duckdb.connect(os.fspath(database))
+        except duckdb.Error as e:
+            raise translate(e, Text("", ""), None) from None
+        # A name that is no table must be an error, not whatever Python variable happens to have that name.
+        self._duck.execute("SET python_enable_replacements = false")
+
+    # -- PEP 249 ---------------------------------------------------------------------------------
+
+    def cursor(self) -> Cursor:
+        """A new cursor."""
+        self._check_open()
+        return Cursor(self)
+
+    def execute(self, sql: str, parameters: Parameters = None) -> Cursor:
+        """A new cursor that has run `sql`; see `Cursor.execute`."""
+        return self.cursor().execute(sql, parameters)
+
+    def commit(self) -> None:
+        """End DuckDB's transaction, if one is open. Requests that were sent are not part of it."""
+        self._in_transaction("COMMIT")
+
+    def rollback(self) -> None:
+        """Undo DuckDB's open transaction. Requests that were sent cannot be undone."""
+        self._in_transaction("ROLLBACK")
+
+    def close(self) -> None:
+        """Close the database and all connections to APIs."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._open is not None:
+            self._open.close()
+        if self._loop.started:
+            self._loop.submit(self._client.aclose()).result()
+        self._loop.close()
+        self._duck.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if not getattr(self, "_closed", True):
+            warnings.warn("a provider.Connection was not closed", ResourceWarning, stacklevel=2)
+
+    # -- statements ------------------------------------------------------------------------------
+
+    def _run(self, sql: str, parameters: Parameters, report: Report) -> tuple[DuckResult, str]:
+        """Run a script; the result and message of its last statement."""
+        self._check_open()
+        found = parse(sql)
+        if not found:
+            raise ProgrammingError("there is no statement")
+        if len(found) > 1 and isinstance(parameters, Sequence) and parameters:
+            raise ProgrammingError("several statements take named parameters only: $name")
+        arguments = _arguments(parameters)
+        result, message = None, ""
+        for statement in found:
+            if result is not None:
+                result.close()
+            self._detach()
+            self._report = report
+            result, message = self._run_one(statement, arguments)
+            self._open = result
+        assert result is not None
+        return result, message
+
+    def _run_one(self, statement: Statement, arguments: Mapping[str, object]) -> tuple[DuckResult, str]:
+        match statement:
+            case Query():
+                return self._execute(self._plan(statement), statement.text, arguments)
+            case Write() if resource_of(statement.tree, self.catalog) is not None:
+                return self._write(plan_write(statement, self.catalog, self._columns), statement.text, arguments)
+            case Write():
+                return self._execute(self._plan(_as_query(statement)), statement.text, arguments)
+            case Exec():
+                return self._write(plan_exec(statement, self.catalog, self._columns), statement.text, arguments)
+            case Show():
+                return self._rows(*show(statement, self.catalog), statement.text, statement)
+            case Describe():
+                described = describe(statement, self.catalog)
+                if described is None:
+                    return self._execute(self._plan(Query(statement.text, None)), statement.text, arguments)
+                return self._rows(*described, statement.text)
+            case Explain():
+                return self._explain(statement, arguments)
+
+    def explain(self, sql: str) -> str:
+        """The plan of each statement of a script as text: methods, requests, and where values come from.
+
+        Nothing is sent, and parameters need no values.
+
+        Raises:
+            Error: as `execute`, for what can be known without sending anything.
+        """
+        self._check_open()
+        self._detach()
+        lines: list[str] = []
+        for statement in parse(sql):
+            inner = statement.statement if isinstance(statement, Explain) else statement
+            lines += [*([""] if lines else []), *self._explained(inner)]
+        return "\n".join(lines)
+
+    def _explained(self, statement: Statement) -> list[str]:
+        match statement:
+            case Query():
+                plan = self._plan(statement)
+                if plan.scans:
+                    self._check_sql(plan, statement.text)
+                return explain_query(plan)
+            case Write() if resource_of(statement.tree, self.catalog) is not None:
+                return explain_write(plan_write(statement, self.catalog, self._columns))
+            case Write():
+                return explain_query(self._plan(_as_query(statement)))
+            case Exec():
+                return explain_write(plan_exec(statement, self.catalog, self._columns))
+        return ["Nothing is sent"]
+
+    def _explain(self, statement: Explain, arguments: Mapping[str, object]) -> tuple[DuckResult, str]:
+        inner = statement.statement
+        if isinstance(inner, Query):
+            plan = self._plan(inner)
+            if not plan.scans:
+                # A local statement's plan is DuckDB's to tell.
+                head = "EXPLAIN ANALYZE " if statement.analyze else "EXPLAIN "
+                local = Plan(head + plan.sql.lstrip(), (), plan.arguments)
+                return self._execute(local, statement.text, arguments)
+        if statement.analyze:
+            raise NotSupportedError("EXPLAIN ANALYZE of a resource is not supported yet", remedy="Use EXPLAIN.")
+        lines = self._explained(inner)
+        return self._rows(("plan",), [(line,) for line in lines], statement.text)
+
+    def _write(self, plan: WritePlan, text: Text, arguments: Mapping[str, object]) -> tuple[DuckResult, str]:
+        """Find the rows, check them all, and send."""
+        check(plan, self._guard, None)
+        method = plan.method
+        table: StagedTable | None = None
+
+        def drop() -> None:
+            if table is not None:
+                table.drop()
+
+        try:
+            source, _ = self._execute(plan.source, text, arguments)
+            planned = calls(plan, source.fetch(None))
+            check(plan, self._guard, len(planned))
+            rows = method.rows if method.is_list else None
+            sql = f"SELECT {plan.returning} FROM {quoted(ANSWERS)}" if plan.returning else None
+            if sql is not None:
+                table = StagedTable(self._duck, ANSWERS, plan.resource.id, method.returns, (), plan.synonyms, rows)
+                self._duck.execute(f"EXPLAIN {sql}").fetchall()
+            answers: list[Page] = []
+            resource = plan.resource
+            target = Target(
+                self.catalog.provider(resource.provider), self.catalog.service(resource.provider, resource.service)
+            )
+            none_is_fine = plan.verb in ("UPDATE", "REPLACE", "DELETE")
+
+            def send(call: Call) -> bytes | None:
+                return self._loop.wait(self._client.send(target, method, call, none_is_fine=none_is_fine))
+
+            count = send_all(plan, planned, send, lambda body: answers.append(Page(body, ())))
+            message = f"{plan.verb} {count}" if plan.verb != "EXEC" else "EXEC"
+            if sql is None or table is None:
+                return DuckResult(self._duck, _unchanged, drop, count, has_rows=False), message
+            table.append(answers)
+            self._duck.execute(sql)
+            return DuckResult(self._duck, lambda e: translate(e, text, None), drop, count), message
+        except duckdb.Error as e:
+            self._quietly(drop)
+            raise translate(e, text, None) from None
+        except BaseException:
+            self._quietly(drop)
+            raise
+
+    def _rows(
+        self, columns: Sequence[str], rows: Sequence[tuple[object, ...]], text: Text, show: Show | None = None
+    ) -> tuple[DuckResult, str]:
+        """Rows of our own as a result, filtered by SHOW's LIKE and WHERE."""
+        names = ", ".join(quoted(c) for c in columns)
+        condition = ""
+        values: list[object] = [v for row in rows for v in row]
+        if show is not None and show.like is not None:
+            condition = f" WHERE {quoted('name' if 'name' in columns else columns[0])} LIKE ?"
+            values.append(show.like)
+        elif show is not None and show.where is not None:
+            condition = f" WHERE {show.where}"
+        row = f"({', '.join('?' for _ in columns)})"
+        source = (
+            f"(VALUES {', '.join([row] * len(rows))})"
+            if rows
+            else f"(SELECT {', '.join('NULL' for _ in columns)} WHERE false)"
+        )
+        try:
+            self._duck.execute(f"SELECT * FROM {source} AS t({names}){condition}", values)
+        except duckdb.Error as e:
+            raise translate(e, text, None) from None
+        return DuckResult(self._duck, lambda e: translate(e, text, None), lambda: None), ""
+
+    def _plan(self, query: Query) -> Plan:
+        if query.tree is not None:
+            return plan_query(query.tree, query.text, self.catalog, self._columns)
+        for m in _RESOURCE_NAME.finditer(query.text.sql):
+            if self.catalog.has_provider(m[1]):
+                raise parse_failure(query)
+        names = tuple(dict.fromkeys(re.findall(r"\$([A-Za-z_]\w*|\d+)", query.text.sql)))
+        return Plan(query.text.sql, (), names)
+
+    def _execute(self, plan: Plan, text: Text, arguments: Mapping[str, object]) -> tuple[DuckResult, str]:
+        """Fetch what a plan needs, and run its SQL."""
+        missing = [n for n in plan.arguments if n not in arguments]
+        if missing:
+            raise ProgrammingError(f"no value for the parameter{'s' if len(missing) > 1 else ''} {_listed(missing)}")
+        executor = Executor(plan, self._duck, self.catalog, arguments, self._report, self._progress)
+        used = {n: arguments[n] for n in plan.arguments}
+        try:
+            executor.create_tables()
+            if plan.scans:
+                # DuckDB checks the whole statement on the empty tables: what it refuses sends nothing.
+                self._duck.execute(f"EXPLAIN {plan.sql}", used or None).fetchall()
+                fetcher = Fetcher(self._loop, self._client, self._max_concurrency)
+                try:
+                    executor.fetch(fetcher)
+                finally:
+                    fetcher.close()
+            return self._result(plan.sql, used, lambda e: translate(e, text, plan), executor.drop_tables)
+        except duckdb.Error as e:
+            self._quietly(executor.drop_tables)
+            raise translate(e, text, plan) from None
+        except BaseException:
+            self._quietly(executor.drop_tables)
+            raise
+
+    def _result(
+        self,
+        sql: str,
+        arguments: Mapping[str, object],
+        convert: Callable[[duckdb.Error], Exception],
+        on_close: Callable[[], None],
+    ) -> tuple[DuckResult, str]:
+        statements = self._duck.extract_statements(sql)
+        kind = statements[0].expected_result_type if len(statements) == 1 else [duckdb.ExpectedResultType.QUERY_RESULT]
+        self._duck.execute(sql, arguments or None)
+        if duckdb.ExpectedResultType.QUERY_RESULT in kind:
+            return DuckResult(self._duck, convert, on_close), ""
+        verb = re.sub(r"^(\s|--[^\n]*\n|/\*.*?\*/)*", "", sql, flags=re.DOTALL).split(None, 1)[0].upper().rstrip(";")
+        if duckdb.ExpectedResultType.CHANGED_ROWS in kind:
+            row = self._duck.fetchone()
+            count = int(row[0]) if row and isinstance(row[0], int) else -1
+            message = f"{verb} {count}" if count >= 0 else verb
+            return DuckResult(self._duck, convert, on_close, count, has_rows=False), message
+        return DuckResult(self._duck, convert, on_close, has_rows=False), verb
+
+    def _quietly(self, cleanup: Callable[[], None]) -> None:
+        """Clean up after an error without hiding it: in a broken transaction even DROP fails."""
+        try:
+            cleanup()
+        except duckdb.Error:
+            self._duck.execute("ROLLBACK")
+            cleanup()
+
+    def _columns(self, name: str) -> tuple[str, ...] | None:
+        """The columns of a local table, view or file; None when there is none of that name."""
+        try:
+            described = self._duck.execute(f"SELECT * FROM {name} LIMIT 0").description
+        except duckdb.Error:
+            return None
+        return tuple(d[0] for d in described or ())
+
+    def _detach(self) -> None:
+        """Free DuckDB's connection of an earlier cursor's rows."""
+        if self._open is not None:
+            self._open.detach()
+
+    def _check_sql(self, plan: Plan, text: Text) -> None:
+        """Have DuckDB check a plan's SQL on empty tables."""
+        executor = Executor(plan, self._duck, self.catalog, {}, Report(), None)
+        try:
+            executor.create_tables()
+            self._duck.execute(f"PREPARE __apiql_check AS {plan.sql}")
+            self._duck.execute("DEALLOCATE __apiql_check")
+        except duckdb.Error as e:
+            raise translate(e, text, plan) from None
+        finally:
+            self._quietly(executor.drop_tables)
+
+    def _observe(self, exchange: Exchange) -> None:
+        self._report.requests += 1
+        self._report.bytes += exchange.wire_bytes
+        self._report.waited += exchange.waited
+        if self._trace is not None:
+            self._trace(exchange)
+
+    def _in_transaction(self, command: str) -> None:
+        self._check_open()
+        self._detach()
+        try:
+            self._duck.execute(command)
+        except duckdb.TransactionException:
+            return  # none was open, which PEP 249 takes as done
+        except duckdb.Error as e:
+            raise translate(e, Text(command, command), None) from None
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise InterfaceError("the connection is closed")
+
+
+def _as_query(write: Write) -> Query:
+    """A write to a local table: DuckDB's statement, whose source may read resources."""
+    return Query(write.text, write.tree)
+
+
+def _unchanged(error: duckdb.Error) -> Exception:
+    return error
+
+
+def _arguments(parameters: Parameters) -> dict[str, object]:
+    """Parameters by name: the n-th of a sequence is p<n>, as `?` and `$n` are called once they are numbered."""
+    if parameters is None:
+        return {}
+    if isinstance(parameters, Mapping):
+        return {f"p{k}" if str(k).isdigit() else str(k): v for k, v in parameters.items()}
+    if isinstance(parameters, str | bytes):
+        raise ProgrammingError("parameters are a list or a mapping, not a single text")
+    return {f"p{i}": v for i, v in enumerate(parameters, 1)}
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f"number {n[1:]}" if re.fullmatch(r"p\d+", n) else f"${n}" for n in names)

@@ -1,0 +1,151 @@
+"""PEP 249's cursor: a statement's rows, its description, and what it cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from provider.engine.report import Report
+from provider.errors import InterfaceError, NotSupportedError
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
+    import pyarrow
+
+    from provider.engine.connection import Connection
+
+Row = tuple[Any, ...]
+Parameters = Sequence[object] | Mapping[str, object] | None
+#: name, type_code (a DuckDB type), display_size, internal_size, precision, scale, null_ok
+Description = tuple[tuple[str, str, None, None, None, None, None], ...]
+
+
+class Result(Protocol):
+    """Rows that are still to be read."""
+
+    @property
+    def description(self) -> Description | None: ...
+    @property
+    def rowcount(self) -> int: ...
+    def fetch(self, size: int | None) -> list[Row]: ...
+    def arrow(self) -> pyarrow.Table: ...
+    def close(self) -> None: ...
+
+
+class Cursor:
+    """Runs statements on its connection, one at a time.
+
+    Attributes:
+        arraysize: rows that `fetchmany` fetches by default.
+        report: what the last statement cost; see `Report`.
+        message: what the last statement did, for statements without rows ('INSERT 1').
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self.arraysize = 1
+        self.report = Report()
+        self.message = ""
+        self._result: Result | None = None
+        self._closed = False
+
+    @property
+    def description(self) -> Description | None:
+        """Seven-tuples of the columns, None when the statement has no rows."""
+        return self._result.description if self._result else None
+
+    @property
+    def rowcount(self) -> int:
+        """Rows written by a write, -1 for anything else."""
+        return self._result.rowcount if self._result else -1
+
+    def execute(self, sql: str, parameters: Parameters = None) -> Self:
+        """Run one statement, or several separated by semicolons; the last one's rows stay.
+
+        Args:
+            parameters: values of `?` as a sequence, or of `$name` as a mapping.
+
+        Raises:
+            Error: see `provider.errors`.
+        """
+        self._check_open()
+        self._drop_result()
+        self.report = Report()
+        self._result, self.message = self.connection._run(sql, parameters, self.report)
+        return self
+
+    def executemany(self, sql: str, parameters: Sequence[Parameters]) -> Self:
+        """Run a statement once for each set of parameters."""
+        for values in parameters:
+            self.execute(sql, values)
+        return self
+
+    def fetchone(self) -> Row | None:
+        """The next row, None after the last one."""
+        rows = self._open_result().fetch(1)
+        return rows[0] if rows else None
+
+    def fetchmany(self, size: int | None = None) -> list[Row]:
+        """The next `size` rows (default: `arraysize`); fewer at the end."""
+        return self._open_result().fetch(self.arraysize if size is None else size)
+
+    def fetchall(self) -> list[Row]:
+        """All rows that are left."""
+        return self._open_result().fetch(None)
+
+    def __iter__(self) -> Iterator[Row]:
+        while rows := self.fetchmany(1000):
+            yield from rows
+
+    def arrow(self) -> pyarrow.Table:
+        """All rows that are left, as an Arrow table (needs pyarrow)."""
+        return self._open_result().arrow()
+
+    def df(self) -> pandas.DataFrame:
+        """All rows that are left, as a pandas data frame (needs pandas)."""
+        return self.arrow().to_pandas()
+
+    def pl(self) -> polars.DataFrame:
+        """All rows that are left, as a polars data frame (needs polars)."""
+        import polars
+
+        found = polars.from_arrow(self.arrow())
+        assert isinstance(found, polars.DataFrame)
+        return found
+
+    def setinputsizes(self, sizes: object) -> None:
+        """Nothing to do, as PEP 249 allows."""
+
+    def setoutputsize(self, size: int, column: int | None = None) -> None:
+        """Nothing to do, as PEP 249 allows."""
+
+    def nextset(self) -> None:
+        """There is never a further set of rows."""
+        raise NotSupportedError("a statement has one set of rows")
+
+    def close(self) -> None:
+        """Give up the rows that are left; the cursor cannot be used afterwards."""
+        self._drop_result()
+        self._closed = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _drop_result(self) -> None:
+        if self._result is not None:
+            self._result.close()
+            self._result = None
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise InterfaceError("the cursor is closed")
+
+    def _open_result(self) -> Result:
+        self._check_open()
+        if self._result is None or self._result.description is None:
+            raise InterfaceError("there are no rows: the last statement returned none, or nothing was executed")
+        return self._result

@@ -1,0 +1,121 @@
+"""SQL values as the JSON that a parameter takes."""
+
+from __future__ import annotations
+
+import datetime as dt
+import decimal
+import json
+import uuid
+
+from provider.catalog.catalog import Parameter
+from provider.errors import DataError
+from provider.rest.request import Json
+
+
+def encode(parameter: Parameter, value: object, resource: str) -> Json:
+    """A value from DuckDB as JSON, checked against what the manifest says of the parameter.
+
+    Text becomes structure where the parameter is an object or an array, or may be one (`any`) and the text
+    is one; elsewhere text stays text.
+
+    Raises:
+        DataError: a value of another type, outside the documented values, or over a documented limit.
+    """
+    if value is None:
+        return None
+    try:
+        found = _typed(parameter.type.base, value)
+        _check(parameter, found)
+    except ValueError as e:
+        shown = str(value) if len(str(value)) <= 80 else str(value)[:77] + "..."
+        raise DataError(f"{resource}: {parameter.name} cannot be {shown!r}: {e}") from None
+    return found
+
+
+def _typed(base: str, value: object) -> Json:
+    plain = _plain(value)
+    match base:
+        case "string" | "date" | "timestamp" if isinstance(plain, dict | list):
+            return json.dumps(plain, ensure_ascii=False)
+        case "string" | "date" | "timestamp":
+            return plain if isinstance(plain, str) else _text(plain)
+        case "object" | "array":
+            if isinstance(plain, str):
+                plain = _parsed(plain)
+            wanted = dict if base == "object" else list
+            if plain is not None and not isinstance(plain, wanted):
+                raise ValueError(f"it takes a JSON {base}")
+            return plain
+        case "any":
+            return _parsed(plain) if isinstance(plain, str) and plain.lstrip()[:1] in ("{", "[") else plain
+        case "boolean":
+            if isinstance(plain, str) and plain.lower() in ("true", "false"):
+                return plain.lower() == "true"
+            if not isinstance(plain, bool):
+                raise ValueError("it takes true or false")
+            return plain
+        case "integer":
+            return _integer(plain)
+    return _number(plain)
+
+
+def _plain(value: object) -> Json:
+    """DuckDB's Python values as JSON values."""
+    match value:
+        case None | bool() | int() | float() | str():
+            return value
+        case decimal.Decimal():
+            return int(value) if value == value.to_integral_value() else float(value)
+        case dt.datetime() | dt.date() | dt.time():
+            return value.isoformat()
+        case uuid.UUID():
+            return str(value)
+        case dict():
+            return {str(k): _plain(v) for k, v in value.items()}
+        case list() | tuple():
+            return [_plain(v) for v in value]
+    raise ValueError(f"a value of the type {type(value).__name__} has no JSON form")
+
+
+def _parsed(text: str) -> Json:
+    try:
+        found: Json = json.loads(text)
+    except ValueError as e:
+        raise ValueError(f"it is no JSON ({e})") from None
+    return found
+
+
+def _text(value: Json) -> str:
+    return json.dumps(value) if isinstance(value, bool) else str(value)
+
+
+def _integer(value: Json) -> int:
+    if isinstance(value, str):
+        value = int(value) if value.strip().lstrip("+-").isdigit() else value
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError("it takes a whole number")
+    return value
+
+
+def _number(value: Json) -> int | float:
+    if isinstance(value, str):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("it takes a number")
+    return value
+
+
+def _check(parameter: Parameter, value: Json) -> None:
+    if parameter.enum and not isinstance(value, dict | list) and value not in parameter.enum:
+        raise ValueError(f"it takes {', '.join(map(str, parameter.enum))}")
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if parameter.minimum is not None and value < parameter.minimum:
+            raise ValueError(f"it is at least {parameter.minimum:g}")
+        if parameter.maximum is not None and value > parameter.maximum:
+            raise ValueError(f"it is at most {parameter.maximum:g}")
+    if isinstance(value, str) and parameter.max_length is not None and len(value) > parameter.max_length:
+        raise ValueError(f"it has {len(value):,} characters and may have {parameter.max_length:,}")
+    if isinstance(value, dict | list) and parameter.max_items is not None and len(value) > parameter.max_items:
+        raise ValueError(f"it has {len(value)} items and may have {parameter.max_items}")

@@ -1,0 +1,100 @@
+"""DuckDB's exceptions as ours: same classes inside and outside, and no staged table's name in a message."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import duckdb
+
+from provider.catalog.catalog import Resource
+from provider.errors import (
+    BindError,
+    Cancelled,
+    DatabaseError,
+    DataError,
+    Error,
+    IntegrityError,
+    NotSupportedError,
+    OperationalError,
+    ParseError,
+    Place,
+    ProgrammingError,
+    did_you_mean,
+)
+from provider.plan.physical import Plan
+from provider.sql.scanner import Text
+
+#: Most specific first: DuckDB's classes inherit from one another.
+_CLASSES: tuple[tuple[type[Exception], type[Error]], ...] = (
+    (duckdb.ParserException, ParseError),
+    (duckdb.SyntaxException, ParseError),
+    (duckdb.BinderException, BindError),
+    (duckdb.CatalogException, BindError),
+    (duckdb.InterruptException, Cancelled),
+    (duckdb.ConstraintException, IntegrityError),
+    (duckdb.NotImplementedException, NotSupportedError),
+    (duckdb.NotSupportedError, NotSupportedError),
+    (duckdb.IntegrityError, IntegrityError),
+    (duckdb.DataError, DataError),
+    (duckdb.OperationalError, OperationalError),
+    (duckdb.ProgrammingError, ProgrammingError),
+)
+
+
+def translate(error: duckdb.Error, text: Text, plan: Plan | None) -> Error:
+    """Our error for one of DuckDB's, with the place in the user's statement where it can be told."""
+    kind, message, extra = _parts(error)
+    # "LINE 1: ..." quotes the statement with the staged tables in it; the place says it better.
+    message = re.split(r"\n+(?:LINE \d+:|Candidate bindings:)", message)[0]
+    message = re.sub(
+        r"\b(?:temp\.)?(?:main\.)?(__apiql_scan_\d+)(?:_rows)?\b", lambda m: _resource(m[1], plan), message
+    )
+    name = extra.get("name") or _quoted_name(message)
+    place = _place(text, name)
+    remedy = ""
+    if name and issubclass(kind, BindError) and plan is not None and "column" in message.lower():
+        remedy = _candidates(name, plan) or ""
+    elif name and extra.get("candidates"):
+        remedy = did_you_mean(name, str(extra["candidates"]).split(","))
+    return kind(message.strip(), place=place, remedy=remedy)
+
+
+def _parts(error: duckdb.Error) -> tuple[type[Error], str, dict[str, str]]:
+    kind = next((ours for theirs, ours in _CLASSES if isinstance(error, theirs)), DatabaseError)
+    text = str(error)
+    # With errors_as_json DuckDB prints {"exception_type": ..., "exception_message": ..., "position": ...}.
+    start = text.find('{"exception_type"')
+    if start >= 0:
+        try:
+            found = json.loads(text[start:])
+            return kind, str(found.get("exception_message", text)), found
+        except ValueError:
+            pass
+    return kind, re.sub(r"^[A-Z][A-Za-z]+(?: [A-Za-z]+)* Error: ", "", text), {}
+
+
+def _quoted_name(message: str) -> str:
+    found = re.search(r'(?:column|Table with name|Function with name) "?([A-Za-z_][\w.]*)"?', message)
+    return found[1] if found else ""
+
+
+def _place(text: Text, name: str) -> Place | None:
+    if not name:
+        return None
+    found = re.search(rf"(?<![\w]){re.escape(name)}(?![\w])", text.original, re.IGNORECASE)
+    return Place(text.original, found.start(), found.end()) if found else None
+
+
+def _resource(table: str, plan: Plan | None) -> str:
+    return next((s.resource.id for s in plan.scans if s.table == table), table) if plan else table
+
+
+def _candidates(name: str, plan: Plan) -> str:
+    """Columns with a near name, of the relation that the name is qualified with or of all."""
+    qualifier, _, column = name.rpartition(".")
+    scans = [s for s in plan.scans if not qualifier or qualifier.lower() in (a.lower() for a in s.aliases)]
+    resources: dict[str, Resource] = {s.resource.id: s.resource for s in scans}
+    names = [f.name for r in resources.values() for f in r.fields]
+    names += [p for r in resources.values() for p in r.select_parameters()]
+    return did_you_mean(column, names)

@@ -1,0 +1,146 @@
+"""Jobs to pages: the requests of a statement's scans, many at a time, handed to the thread that stages them."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from provider.catalog.catalog import Method
+from provider.engine.loop import Loop
+from provider.rest.client import Client, Target
+from provider.rest.pagination import pages
+from provider.rest.request import Call
+
+#: Bodies waiting to be staged, in bytes; beyond it the next pages are not asked for.
+_ROOM = 64 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One key of a scan: a call, and its following pages."""
+
+    scan: int
+    target: Target
+    method: Method
+    call: Call
+    echo: tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A page of a job. `body` is None when the API has no such object."""
+
+    job: Job
+    body: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A job read to its end, or failed."""
+
+    job: Job
+    failure: BaseException | None = None
+
+
+class Fetcher:
+    """Works off jobs with at most `concurrency` requests in flight a provider.
+
+    `add` and `take` belong to the staging thread; everything else happens on the loop's thread.
+    """
+
+    def __init__(self, loop: Loop, client: Client, concurrency: int) -> None:
+        self._loop = loop
+        self._client = client
+        self._concurrency = concurrency
+        self._events: queue.SimpleQueue[Arrived | Finished] = queue.SimpleQueue()
+        self._waiting: dict[str, deque[Job]] = {}
+        self._workers: dict[str, set[asyncio.Task[None]]] = {}
+        self._buffered = 0
+        self._room = asyncio.Event()
+        self._room.set()
+        self._closed = False
+
+    def add(self, jobs: Iterable[Job]) -> None:
+        """Put jobs in line."""
+        self._loop.call(self._enqueue, list(jobs))
+
+    def take(self, timeout: float | None = None) -> Arrived | Finished | None:
+        """The next event; None when `timeout` seconds pass without one."""
+        try:
+            event = self._events.get(timeout=timeout)
+        except queue.Empty:
+            return None
+        if isinstance(event, Arrived) and event.body is not None:
+            self._loop.call(self._release, len(event.body))
+        return event
+
+    def close(self) -> None:
+        """Cancel what is in flight and wait until it is gone."""
+        self._loop.submit(self._cancel()).result()
+
+    def _enqueue(self, jobs: list[Job]) -> None:
+        if self._closed:
+            return
+        for job in jobs:
+            name = job.target.provider.name
+            self._waiting.setdefault(name, deque()).append(job)
+        for name, line in self._waiting.items():
+            workers = self._workers.setdefault(name, set())
+            for _ in range(min(len(line), self._concurrency - len(workers))):
+                task = asyncio.get_running_loop().create_task(self._work(name, line))
+                workers.add(task)
+                task.add_done_callback(workers.discard)
+
+    async def _work(self, name: str, line: deque[Job]) -> None:
+        while line:
+            job = line.popleft()
+            try:
+                await self._fetch(job)
+            except Exception as e:
+                self._events.put(Finished(job, e))
+            else:
+                self._events.put(Finished(job))
+        # Leave at once, so that a job added in this very moment finds a free place.
+        current = asyncio.current_task()
+        if current is not None:
+            self._workers[name].discard(current)
+
+    async def _fetch(self, job: Job) -> None:
+        protocol = pages(job.method, job.call)
+        call = next(protocol)
+        while True:
+            await self._room.wait()
+            body = await self._client.send(job.target, job.method, call)
+            if body is not None:
+                self._buffered += len(body)
+                if self._buffered > _ROOM:
+                    self._room.clear()
+            self._events.put(Arrived(job, body))
+            if body is None:
+                protocol.close()
+                return
+            try:
+                call = protocol.send(body)
+            except StopIteration:
+                return
+
+    def _release(self, size: int) -> None:
+        self._buffered -= size
+        if self._buffered <= _ROOM:
+            self._room.set()
+
+    async def _cancel(self) -> None:
+        self._closed = True
+        for line in self._waiting.values():
+            line.clear()
+        tasks = [t for workers in self._workers.values() for t in workers]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+#: Tells how far a statement is: requests answered, and rows staged.
+Progress = Callable[[int, int], None]

@@ -1,0 +1,66 @@
+"""An event loop in a thread of its own, so that a synchronous caller can have many requests in flight."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Coroutine
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Loop:
+    """Runs coroutines for callers of other threads. Starts with the first one, ends with `close`."""
+
+    def __init__(self) -> None:
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+
+    def submit(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Start a coroutine; the future can be waited for, or cancelled, from any thread."""
+        return asyncio.run_coroutine_threadsafe(work, self._running())
+
+    def wait(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine to its end; it is cancelled when the caller is interrupted."""
+        future = self.submit(work)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def call(self, callback: Any, *arguments: Any) -> None:
+        """Call a function on the loop's thread, soon."""
+        self._running().call_soon_threadsafe(callback, *arguments)
+
+    @property
+    def started(self) -> bool:
+        """Whether anything was ever submitted."""
+        return self._loop is not None
+
+    def close(self) -> None:
+        """Stop the loop; what still runs is cancelled first."""
+        if self._loop is None or self._thread is None:
+            return
+        loop, thread = self._loop, self._thread
+        self._loop = self._thread = None
+        asyncio.run_coroutine_threadsafe(_cancel_all(), loop).result()
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+    def _running(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(target=self._loop.run_forever, name="apiql-requests", daemon=True)
+            self._thread.start()
+        return self._loop
+
+
+async def _cancel_all() -> None:
+    tasks = [t for t in asyncio.all_tasks() if t is not asyncio.current_task()]
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,241 @@
+"""SQL out of a bound statement: the user's text with staged tables spliced in, and queries for keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from sqlglot import exp
+from sqlglot.dialects.duckdb import DuckDB
+from sqlglot.tokens import Token, TokenType  # type: ignore[attr-defined]  # re-exported without saying so
+
+from provider.plan.binder import Binder, Block, Cte, Relation, span
+from provider.sql.scanner import Text
+
+#: Gives the staged table of a resource relation.
+Table = Callable[[Relation], str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Edit:
+    start: int
+    end: int
+    text: str
+
+
+def quoted(name: str) -> str:
+    """A name as a quoted identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+class Splicer:
+    """Replaces resources by staged tables in the statement's own text; all else stays as written.
+
+    Args:
+        hidden: the staged parameter columns of a relation, which `*` must not show.
+    """
+
+    def __init__(
+        self, binder: Binder, text: Text, tree: exp.Expr, table: Table, hidden: Callable[[Relation], Iterable[str]]
+    ) -> None:
+        self._binder = binder
+        self._sql = text.sql
+        self._tree = tree
+        self._table = table
+        self._hidden = hidden
+        self._tokens: list[Token] | None = None
+        self._bodies: dict[int, dict[int, str]] = {}
+
+    def text(self) -> str:
+        """The whole statement."""
+        return self._apply(0, len(self._sql), None)
+
+    def _apply(self, start: int, end: int, region: Relation | None) -> str:
+        parts = []
+        at = start
+        for edit in sorted(self._edits(region), key=lambda e: (e.start, e.end)):
+            if edit.start < at or edit.end > end:
+                continue  # inside a CTE body that was replaced as a whole
+            parts += [self._sql[at : edit.start], edit.text]
+            at = edit.end
+        return "".join([*parts, self._sql[at:end]])
+
+    def _edits(self, region: Relation | None) -> Iterable[_Edit]:
+        for block in self._binder.blocks:
+            if block.region is not region:
+                continue
+            for relation in block.relations:
+                if relation.resource is not None:
+                    yield self._table_edit(relation)
+                elif relation.cte is not None and self._is_inlined(relation.cte):
+                    yield self._inline(relation)
+            yield from self._star_edits(block)
+            yield from self._column_edits(block)
+        for cte in self._binder.ctes:
+            if cte.region is region and not cte.recursive:
+                start, end = self._body_span(cte)
+                if cte.uses:
+                    yield _Edit(start, end, self._use_texts(cte)[id(cte.uses[0])])
+                elif any(self._names_resource(t) for t in cte.node.this.find_all(exp.Table)):
+                    yield _Edit(start, end, "SELECT NULL")  # nobody reads it, so nothing is fetched for it
+
+    def _names_resource(self, table: exp.Table) -> bool:
+        return len(table.parts) >= 3
+
+    def _table_edit(self, relation: Relation) -> _Edit:
+        node = relation.node
+        assert isinstance(node, exp.Table)
+        start, end = span(node.parts)
+        table = self._table(relation)
+        return _Edit(start, end, table if node.alias else f"{table} AS {quoted(relation.alias)}")
+
+    def _star_edits(self, block: Block) -> Iterable[_Edit]:
+        for item in block.select.expressions:
+            for star in item.find_all(exp.Star):
+                if isinstance(star.parent, exp.Count | exp.AggFunc):
+                    continue
+                column = star.parent if isinstance(star.parent, exp.Column) else star
+                qualifier = column.table.lower() if isinstance(column, exp.Column) else ""
+                names = [
+                    f"{quoted(r.alias)}.{quoted(n)}"
+                    for r in block.relations
+                    if not qualifier or r.alias.lower() == qualifier
+                    for n in self._hidden(r)
+                ]
+                if not names:
+                    continue
+                listed = ", ".join(names)
+                if self._sql[star.meta.get("start", 0)] != "*":  # FROM t, without a SELECT
+                    at = self._from_before(block)
+                    yield _Edit(at, at, f"SELECT * EXCLUDE ({listed}) ")
+                elif star.args.get("except_"):
+                    at = self._sql.index("(", star.meta["end"]) + 1
+                    yield _Edit(at, at, f"{listed}, ")
+                else:
+                    at = star.meta["end"] + 1
+                    yield _Edit(at, at, f" EXCLUDE ({listed})")
+
+    def _column_edits(self, block: Block) -> Iterable[_Edit]:
+        """`p.s.r.column` becomes `r.column`."""
+        for column in block.columns:
+            if not column.args.get("db"):
+                continue
+            found = self._binder.resolve(column, block)
+            if found and found[0].resource and column.text("table").lower() == found[0].alias.lower():
+                start, end = span([column.args[k] for k in ("catalog", "db", "table") if column.args.get(k)])
+                yield _Edit(start, end, quoted(found[0].alias))
+
+    def _inline(self, use: Relation) -> _Edit:
+        assert use.cte is not None
+        assert isinstance(use.node, exp.Table)
+        start, end = span(use.node.parts)
+        body = f"({self._use_texts(use.cte)[id(use)]})"
+        names = f" ({', '.join(quoted(n) for n in use.renames)})" if use.renames else ""
+        return _Edit(start, end, body if use.node.alias else f"{body} AS {quoted(use.alias)}{names}")
+
+    def _is_inlined(self, cte: Cte) -> bool:
+        """Whether the uses of a CTE read different staged tables, so that each needs its own copy."""
+        return not cte.recursive and len(set(self._use_texts(cte).values())) > 1
+
+    def _use_texts(self, cte: Cte) -> dict[int, str]:
+        if id(cte) not in self._bodies:
+            start, end = self._body_span(cte)
+            self._bodies[id(cte)] = {id(use): self._apply(start, end, use) for use in cte.uses}
+        return self._bodies[id(cte)]
+
+    def _all_tokens(self) -> list[Token]:
+        if self._tokens is None:
+            self._tokens = DuckDB().tokenize(self._sql)
+        return self._tokens
+
+    def _body_span(self, cte: Cte) -> tuple[int, int]:
+        """The text between the parentheses of `name [(columns)] AS [[NOT] MATERIALIZED] (...)`."""
+        tokens = self._all_tokens()
+        alias = cte.node.args["alias"].this.meta["start"]
+        i = next(i for i, t in enumerate(tokens) if t.start == alias)
+        while tokens[i].token_type != TokenType.ALIAS:
+            i += 1
+        while tokens[i].token_type != TokenType.L_PAREN:
+            i += 1
+        first, depth = tokens[i], 0
+        while True:
+            depth += (tokens[i].token_type == TokenType.L_PAREN) - (tokens[i].token_type == TokenType.R_PAREN)
+            if depth == 0:
+                return first.end + 1, tokens[i].start
+            i += 1
+
+    def _from_before(self, block: Block) -> int:
+        """Where the FROM of a SELECT-less query stands."""
+        first = min(span(list(r.node.find_all(exp.Identifier)))[0] for r in block.relations)
+        return max(t.start for t in self._all_tokens() if t.token_type == TokenType.FROM and t.start < first)
+
+
+class KeyQueries:
+    """Builds queries over staged tables from parts of the bound statement."""
+
+    def __init__(self, binder: Binder, table: Table) -> None:
+        self._binder = binder
+        self._table = table
+
+    def source(self, relation: Relation, recursive: dict[str, Cte]) -> str:
+        """A relation as it can stand behind FROM on its own. Recursive CTEs that it reads are collected."""
+        alias = quoted(relation.alias)
+        columns = f"({', '.join(quoted(c) for c in relation.renames)})" if relation.renames else ""
+        if relation.resource is not None:
+            return f"{self._table(relation)} AS {alias}{columns}"
+        if relation.query is not None:
+            return f"({self.sql(relation.query, recursive)}) AS {alias}{columns}"
+        if relation.cte is not None:
+            self._recursive(relation.cte, recursive)
+            return f"{quoted(relation.cte.name)} AS {alias}"
+        node = relation.node.copy()
+        node.set("joins", None)
+        return self.sql(node, recursive)
+
+    def sql(self, node: exp.Expr, recursive: dict[str, Cte]) -> str:
+        """An expression or query with staged tables in place of resources, and CTE uses opened."""
+
+        def replace(n: exp.Expr) -> exp.Expr:
+            number = n.meta.get("relation")
+            if number is None or not isinstance(n, exp.Table):
+                return n
+            relation = self._binder.relations[number]
+            alias = n.args.get("alias") or exp.TableAlias(this=exp.to_identifier(relation.alias, quoted=True))
+            if relation.resource is not None:
+                n.set("this", exp.to_identifier(self._table(relation).strip('"'), quoted=True))
+                n.set("db", None)
+                n.set("catalog", None)
+                n.set("alias", alias)
+            elif relation.cte is not None and relation.cte.recursive:
+                self._recursive(relation.cte, recursive)
+            elif relation.query is not None:
+                body = relation.query.copy().transform(replace)
+                if relation.renames and not alias.args.get("columns"):
+                    alias.set("columns", [exp.to_identifier(c, quoted=True) for c in relation.renames])
+                opened = exp.Subquery(this=body, alias=alias)
+                opened.set("joins", n.args.get("joins"))
+                return opened
+            return n
+
+        copy = node.copy().transform(replace)
+        # CTEs are opened where they are used; the recursive ones stand in front of the whole query.
+        for clause in list(copy.find_all(exp.With)):
+            if clause.parent is not None:
+                clause.parent.set("with_", None)
+        return str(copy.sql(dialect="duckdb", comments=False))
+
+    def _recursive(self, cte: Cte, recursive: dict[str, Cte]) -> None:
+        if cte.name not in recursive:
+            recursive[cte.name] = cte
+
+    def prefix(self, recursive: dict[str, Cte]) -> str:
+        """WITH RECURSIVE for the collected CTEs."""
+        parts: dict[str, str] = {}
+        while todo := [c for n, c in recursive.items() if n not in parts]:
+            for cte in todo:
+                parts[cte.name] = ""
+                alias = cte.node.args["alias"]
+                columns = ", ".join(quoted(c.name) for c in alias.args.get("columns") or ())
+                body = self.sql(cte.node.this, recursive)
+                parts[cte.name] = f"{quoted(cte.name)}{f'({columns})' if columns else ''} AS ({body})"
+        return f"WITH RECURSIVE {', '.join(parts.values())} " if parts else ""

@@ -1,0 +1,387 @@
+"""INSERT, UPDATE, REPLACE, DELETE and EXEC as plans: a query whose rows are calls, one call a row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from provider.catalog.catalog import Method, Parameter, Resource
+from provider.catalog.loader import Catalog
+from provider.catalog.manifest import Verb
+from provider.errors import BindError, NotSupportedError, Place, did_you_mean
+from provider.plan.binder import Columns, conjuncts, span
+from provider.plan.physical import Plan
+from provider.plan.planner import plan_query
+from provider.plan.rendering import quoted
+from provider.sql.scanner import Text
+from provider.sql.statements import Exec, Query, Write, parse_one
+
+#: The staged table of a write's answers.
+ANSWERS = "__apiql_answers"
+
+
+@dataclass(frozen=True, slots=True)
+class WritePlan:
+    """Calls of one method.
+
+    `source` gives a row a call; its columns are `parameters`, in order. `payload` says that the column
+    after them is a JSON object whose members are further body attributes. `returning` is the select list
+    over the answers, None when they are not asked for, and `synonyms` the key parameters that it names, with
+    the fields that carry them. `reads_first` says that the source reads the target
+    in order to find the rows; `unfiltered` that no WHERE limits them.
+    """
+
+    verb: Verb
+    resource: Resource
+    method: Method
+    parameters: tuple[Parameter, ...]
+    source: Plan
+    payload: bool
+    returning: str | None
+    synonyms: Mapping[str, str]
+    reads_first: bool
+    unfiltered: bool
+    place: Place
+
+
+def resource_of(tree: exp.Expr, catalog: Catalog) -> exp.Table | None:
+    """The target of a write if it is a resource, None if it is a local table."""
+    target = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
+    if isinstance(target, exp.Table) and len(target.parts) >= 3 and catalog.has_provider(target.parts[0].name):
+        return target
+    return None
+
+
+def plan_write(write: Write, catalog: Catalog, columns: Columns) -> WritePlan:
+    """Plan a write whose target is a resource.
+
+    Raises:
+        BindError: unknown names, no method for the verb, or a required parameter without a value.
+        NotSupportedError: a clause that writes to resources do not have yet.
+    """
+    return _WritePlanner(write.text, catalog, columns).write(write)
+
+
+def plan_exec(statement: Exec, catalog: Catalog, columns: Columns) -> WritePlan:
+    """Plan EXEC; errors as `plan_write`."""
+    return _WritePlanner(statement.text, catalog, columns).exec(statement)
+
+
+class _WritePlanner:
+    def __init__(self, text: Text, catalog: Catalog, columns: Columns) -> None:
+        self._text = text
+        self._catalog = catalog
+        self._columns = columns
+
+    def write(self, write: Write) -> WritePlan:
+        tree = write.tree
+        table = resource_of(tree, self._catalog)
+        assert table is not None
+        resource, forced = self._target(table)
+        for clause in ("using", "from_", "order", "limit", "conflict"):
+            if tree.args.get(clause):
+                raise NotSupportedError(f"{write.verb} on a resource does not take {clause.rstrip('_').upper()} yet")
+        methods = (forced,) if forced else resource.methods_for(write.verb)
+        place = self._text.place(*span(table.parts))
+        if not methods:
+            verbs = dict.fromkeys(m.verb for m in resource.methods)
+            raise BindError(
+                f"{resource.id} has no {write.verb} method", place=place, remedy=f"It has {', '.join(verbs)}."
+            )
+        returning = tree.args.get("returning")
+        selected = _Returning.of(returning, resource)
+        if isinstance(tree, exp.Insert):
+            return self._insert(tree, resource, methods, selected, place)
+        return self._change(write, tree, table, resource, methods, selected, place)
+
+    def exec(self, statement: Exec) -> WritePlan:
+        path = statement.path
+        place = self._text.place(*statement.path_span)
+        if len(path) != 4:
+            raise BindError(f"EXEC names a method: provider.service.resource.method, not {'.'.join(path)}", place=place)
+        resource = self._catalog.resource(path[0], path[1], path[2], place)
+        method = self._method(resource, path[3], place)
+        given = [(self._parameter(resource, method, n, None), e) for n, e in statement.arguments]
+        values = [e.sql(dialect="duckdb") for _, e in given]
+        if statement.payload is not None:
+            values.append(statement.payload.sql(dialect="duckdb"))
+        else:
+            self._require(resource, method, [p for p, _ in given], place)
+        parameters = tuple(p for p, _ in given)
+        source = self._source(f"SELECT {', '.join(values)}" if values else "SELECT NULL")
+        return WritePlan(
+            "EXEC", resource, method, parameters, source, statement.payload is not None, "*", {}, False, False, place
+        )
+
+    # -- INSERT ----------------------------------------------------------------------------------
+
+    def _insert(
+        self,
+        tree: exp.Insert,
+        resource: Resource,
+        methods: Sequence[Method],
+        returning: _Returning,
+        place: Place,
+    ) -> WritePlan:
+        if tree.args.get("default"):
+            names: list[exp.Identifier] = []
+        elif isinstance(tree.this, exp.Schema):
+            names = [c if isinstance(c, exp.Identifier) else c.this for c in tree.this.expressions]
+        else:
+            insertable = [p.name for p in methods[0].parameters if p.location != "query"]
+            raise BindError(
+                f"INSERT INTO {resource.id} needs a list of columns",
+                place=place,
+                remedy=f"INSERT INTO {resource.id} ({', '.join(insertable)}) ...",
+            )
+        method = self._for_columns(resource, methods, [n.name for n in names], names)
+        parameters = tuple(self._parameter(resource, method, n.name, n) for n in names)
+        self._refuse_twice(parameters, names)
+        self._require(resource, method, parameters, place)
+        source = self._source_of(tree) if names else self._source("SELECT NULL")
+        width = _width(tree.expression) if names else None
+        if width is not None and width != len(names):
+            raise BindError(f"INSERT names {len(names)} columns and gives {width} values", place=place)
+        return WritePlan(
+            "INSERT",
+            resource,
+            method,
+            parameters,
+            source,
+            False,
+            returning.sql,
+            returning.synonyms,
+            False,
+            False,
+            place,
+        )
+
+    def _source_of(self, tree: exp.Insert) -> Plan:
+        """The rows to insert, planned on the statement's own text with the rest blanked out."""
+        expression = tree.expression
+        if expression is None:
+            raise NotSupportedError("INSERT takes VALUES or SELECT")
+        with_ = tree.args.get("with_")
+        query = expression.copy()
+        if with_ is not None:
+            query.set("with_", with_.copy())
+        return self._source(query.sql(dialect="duckdb"))
+
+    # -- UPDATE, REPLACE, DELETE -----------------------------------------------------------------
+
+    def _change(
+        self,
+        write: Write,
+        tree: exp.Update | exp.Delete,
+        table: exp.Table,
+        resource: Resource,
+        methods: Sequence[Method],
+        returning: _Returning,
+        place: Place,
+    ) -> WritePlan:
+        items = []
+        for item in tree.expressions if isinstance(tree, exp.Update) else ():
+            if not isinstance(item, exp.EQ) or not isinstance(item.this, exp.Column):
+                raise NotSupportedError("SET takes column = value")
+            items.append((item.this.this, item.expression))
+        names = [i.name for i, _ in items]
+        method = self._for_columns(resource, methods, names, [i for i, _ in items])
+        changed = tuple(self._parameter(resource, method, i.name, i) for i, _ in items)
+        self._refuse_twice(changed, [i for i, _ in items])
+        for parameter, (identifier, _) in zip(changed, items, strict=True):
+            if parameter.location == "path":
+                raise BindError(
+                    f"{parameter.name} is the key of {resource.id} and cannot be set",
+                    place=self._text.place(*span([identifier])),
+                )
+        where = tree.args.get("where")
+        keys = tuple(p for p in method.parameters if p.location == "path")
+        constant = self._constant_keys(resource, keys, table, where)
+        values = [e for _, e in items]
+        direct = constant is not None and not any(v.find(exp.Column, exp.Query) for v in values)
+        if direct and constant is not None:
+            source = self._source(_cross_product(constant, values))
+        else:
+            source = self._found(self._reading(resource, keys, table, values, where), place)
+        self._require(resource, method, (*keys, *changed), place)
+        return WritePlan(
+            write.verb,
+            resource,
+            method,
+            (*keys, *changed),
+            source,
+            False,
+            returning.sql,
+            returning.synonyms,
+            not direct,
+            where is None,
+            place,
+        )
+
+    def _constant_keys(
+        self, resource: Resource, keys: tuple[Parameter, ...], table: exp.Table, where: exp.Where | None
+    ) -> list[list[exp.Expr]] | None:
+        """The values of each key where WHERE says nothing but `key = constant` and `key IN (constants)`."""
+        if where is None:
+            return None
+        found: dict[str, list[exp.Expr]] = {}
+        for part in conjuncts(where.this):
+            column, values = _constants(part)
+            if column is None or column.table.lower() not in ("", table.alias_or_name.lower()):
+                return None
+            name = column.name
+            key = next(
+                (k.name for k in keys if name.lower() in (k.name.lower(), _key_field(resource, k).lower())), None
+            )
+            if key is None or key in found:
+                return None
+            found[key] = values
+        return [found[k.name] for k in keys] if len(found) == len(keys) else None
+
+    def _reading(
+        self,
+        resource: Resource,
+        keys: tuple[Parameter, ...],
+        table: exp.Table,
+        values: list[exp.Expr],
+        where: exp.Where | None,
+    ) -> str:
+        """The query that finds the rows to change, with their keys and new values."""
+        alias = table.alias or resource.name
+        columns = [f"{quoted(alias)}.{quoted(_key_field(resource, k))} AS k{i}" for i, k in enumerate(keys)]
+        columns += [f"{v.sql(dialect='duckdb')} AS v{i}" for i, v in enumerate(values)]
+        condition = f" WHERE {where.this.sql(dialect='duckdb')}" if where is not None else ""
+        return f"SELECT {', '.join(columns)} FROM {resource.id} AS {quoted(alias)}{condition}"
+
+    # -- names -----------------------------------------------------------------------------------
+
+    def _target(self, table: exp.Table) -> tuple[Resource, Method | None]:
+        names = [p.name for p in table.parts]
+        place = self._text.place(*span(table.parts))
+        resource = self._catalog.resource(names[0], names[1], names[2], place)
+        return resource, self._method(resource, names[3], place) if len(names) > 3 else None
+
+    def _method(self, resource: Resource, name: str, place: Place) -> Method:
+        method = resource.method(name)
+        if method is None:
+            if versions := resource.elsewhere.get(name):
+                raise BindError(f"{resource.id}.{name} exists in {' and '.join(versions)} of the API only", place=place)
+            remedy = did_you_mean(name, [m.name for m in resource.methods])
+            raise BindError(f'{resource.id} has no method "{name}"', place=place, remedy=remedy)
+        return method
+
+    def _for_columns(
+        self, resource: Resource, methods: Sequence[Method], names: list[str], identifiers: Sequence[exp.Expr]
+    ) -> Method:
+        """The first method that takes all columns; else the first one, so that the error can name them."""
+        for method in methods:
+            taken = all(method.parameter(n) for n in names)
+            if taken and {p.name for p in method.required if p.location != "path"} <= {
+                n.removeprefix("data__") for n in names
+            }:
+                return method
+        return next((m for m in methods if all(m.parameter(n) for n in names)), methods[0])
+
+    def _parameter(self, resource: Resource, method: Method, name: str, identifier: exp.Expr | None) -> Parameter:
+        found = method.parameter(name)
+        if found is not None:
+            return found
+        place = self._text.place(*span([identifier])) if identifier is not None else None
+        plain = name.removeprefix("data__")
+        if versions := resource.elsewhere.get(plain):
+            raise BindError(f'{resource.id} has "{plain}" in {" and ".join(versions)} of the API only', place=place)
+        names = [p.name for p in method.parameters]
+        reason = f"{method.name} ({method.http}) does not take it."
+        if resource.field(plain) is not None:
+            reason = f"It is read-only: {method.name} ({method.http}) does not take it."
+        raise BindError(
+            f'no column "{name}" to write in {resource.id}',
+            place=place,
+            reason=reason,
+            remedy=did_you_mean(plain, names),
+        )
+
+    def _refuse_twice(self, parameters: Sequence[Parameter], identifiers: Sequence[exp.Expr]) -> None:
+        for i, parameter in enumerate(parameters):
+            if parameter in parameters[:i]:
+                raise BindError(
+                    f'column "{parameter.name}" is given twice', place=self._text.place(*span([identifiers[i]]))
+                )
+
+    def _require(self, resource: Resource, method: Method, given: Sequence[Parameter], place: Place) -> None:
+        missing = [p.sql_name for p in method.required if p not in given]
+        if missing:
+            raise BindError(
+                f"{resource.id} needs {' and '.join(missing)}",
+                place=place,
+                reason=f"{method.name} ({method.http}) requires {'it' if len(missing) == 1 else 'them'}.",
+                remedy=f"SHOW METHODS IN {resource.id} lists what each method requires.",
+            )
+
+    def _found(self, sql: str, place: Place) -> Plan:
+        """The plan that finds the rows; what it lacks, the user's WHERE lacks."""
+        try:
+            return self._source(sql)
+        except BindError as e:
+            raise BindError(e.summary, place=place, reason=e.reason, remedy=e.remedy) from None
+
+    def _source(self, sql: str) -> Plan:
+        query = parse_one(Text(sql, sql))
+        if not isinstance(query, Query) or query.tree is None:
+            return Plan(sql, (), ())
+        return plan_query(query.tree, query.text, self._catalog, self._columns)
+
+
+@dataclass(frozen=True, slots=True)
+class _Returning:
+    sql: str | None
+    synonyms: Mapping[str, str]
+
+    @staticmethod
+    def of(clause: exp.Returning | None, resource: Resource) -> _Returning:
+        """RETURNING's select list, and the key parameters that it names like columns."""
+        if clause is None:
+            return _Returning(None, {})
+        named = {c.name.lower() for e in clause.expressions for c in e.find_all(exp.Column)}
+        synonyms = {p: f for f, p in resource.key.items() if p.lower() in named and resource.field(p) is None}
+        return _Returning(", ".join(e.sql(dialect="duckdb") for e in clause.expressions), synonyms)
+
+
+def _key_field(resource: Resource, key: Parameter) -> str:
+    """The column that carries a path parameter in a resource's rows."""
+    return resource.key_field(key.name) or key.name
+
+
+def _constants(part: exp.Expr) -> tuple[exp.Column | None, list[exp.Expr]]:
+    """The column and values of `column = constant` or `column IN (constants)`."""
+    if isinstance(part, exp.EQ):
+        sides = [part.this.unnest(), part.expression.unnest()]
+        for column, value in (sides, sides[::-1]):
+            if isinstance(column, exp.Column) and value.find(exp.Column, exp.Query) is None:
+                return column, [value]
+    is_list = isinstance(part, exp.In) and isinstance(part.this, exp.Column) and bool(part.expressions)
+    if is_list and all(v.find(exp.Column, exp.Query) is None for v in part.expressions):
+        return part.this, list(part.expressions)
+    return None, []
+
+
+def _cross_product(keys: list[list[exp.Expr]], values: list[exp.Expr]) -> str:
+    """A query with a row for each combination of keys, without NULLs and repetitions."""
+    columns = [f"k{i}" for i in range(len(keys))]
+    sources = []
+    for name, options in zip(columns, keys, strict=True):
+        rows = ", ".join(f"({o.sql(dialect='duckdb')})" for o in options)
+        sources.append(f"(SELECT DISTINCT c FROM (VALUES {rows}) AS t(c) WHERE c IS NOT NULL) AS {name}({name})")
+    selected = [*(f"{c}.{c}" for c in columns), *(f"{v.sql(dialect='duckdb')} AS v{i}" for i, v in enumerate(values))]
+    return f"SELECT {', '.join(selected)} FROM {', '.join(sources)}" if sources else f"SELECT {', '.join(selected)}"
+
+
+def _width(source: exp.Expr | None) -> int | None:
+    """How many columns the rows of INSERT have, None when only DuckDB can tell."""
+    if isinstance(source, exp.Values):
+        return len(source.expressions[0].expressions) if isinstance(source.expressions[0], exp.Tuple) else 1
+    if isinstance(source, exp.Select) and not any(e.find(exp.Star, exp.Columns) for e in source.expressions):
+        return len(source.expressions)
+    return None

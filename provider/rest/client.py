@@ -1,0 +1,276 @@
+"""Calls to answers: credentials, retries, redirects, and what a failure means. One client a connection."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from urllib.parse import urljoin, urlsplit
+
+from provider.catalog.catalog import Method, Provider, Service
+from provider.catalog.loader import path_keys
+from provider.catalog.manifest import Missing
+from provider.errors import (
+    ApiError,
+    AuthError,
+    ConflictError,
+    OutcomeUnknown,
+    RateLimited,
+    TransportError,
+)
+from provider.rest import auth
+from provider.rest.request import Call
+from provider.rest.retry import RETRIED, RetryPolicy, retry_after
+from provider.rest.transport import Request, Response, Timeouts, Transport
+
+_MAX_REDIRECTS = 5
+_DETAIL = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request that was sent, for reports and logs: no headers, no bodies, no host.
+
+    `status` is None when no answer came. `seconds` is the time on the wire, `waited` the time before it
+    that a retry or the API's limits asked for.
+    """
+
+    method: str
+    call: Call
+    status: int | None
+    wire_bytes: int
+    seconds: float
+    waited: float
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a method's calls go: its provider and service, as the catalog has them."""
+
+    provider: Provider
+    service: Service
+
+
+class Client:
+    """Sends calls for one connection.
+
+    Args:
+        environ: where credentials and base URLs are looked up, at the time of each call.
+        base_urls: base URL by provider; wins over the environment and the manifest.
+        max_concurrency: requests in flight, per provider.
+        timeout: seconds to wait for an answer to begin, and between two parts of it.
+        retry: see `RetryPolicy`.
+        observe: told of each exchange; called on the client's event loop.
+    """
+
+    def __init__(
+        self,
+        *,
+        environ: Mapping[str, str],
+        base_urls: Mapping[str, str],
+        max_concurrency: int,
+        timeout: float,
+        retry: RetryPolicy,
+        observe: Callable[[Exchange], None],
+        allow_plain_http: bool = False,
+    ) -> None:
+        self._environ = environ
+        self._base_urls = base_urls
+        self._max_concurrency = max_concurrency
+        self._timeout = timeout
+        self._retry = retry
+        self._observe = observe
+        self._allow_plain_http = allow_plain_http
+        self._transports: dict[str, Transport] = {}
+        self._slots: dict[str, asyncio.Semaphore] = {}
+
+    def base_url(self, provider: Provider) -> str:
+        """Where a provider answers: the argument, else the environment, else the manifest's default."""
+        url = self._base_urls.get(provider.name) or self._environ.get(provider.base_url.env or "")
+        return (url or provider.base_url.default).rstrip("/")
+
+    async def send(self, target: Target, method: Method, call: Call, *, none_is_fine: bool = True) -> bytes | None:
+        """Send a call and return the body of its answer.
+
+        None when the API says 'no such object', unless `none_is_fine` is False: then that is an ApiError.
+
+        A safe call is repeated after a fault that may pass; a write is sent once.
+
+        Raises:
+            InterfaceError: no credentials.
+            ApiError: the API refused; AuthError, RateLimited or ConflictError where it is one of these.
+            TransportError: no usable answer; for a write, OutcomeUnknown when it may have been executed.
+        """
+        slot = self._slots.setdefault(target.provider.name, asyncio.Semaphore(self._max_concurrency))
+        async with slot:
+            response = await self._persist(target, method, call)
+        if 200 <= response.status < 300:
+            return response.body
+        if none_is_fine and method.missing is not None and _is_missing(method.missing, response):
+            return None
+        raise self._refusal(target, call, response)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        for transport in self._transports.values():
+            await transport.aclose()
+        self._transports.clear()
+
+    async def _persist(self, target: Target, method: Method, call: Call) -> Response:
+        """Send until there is an answer that is worth judging."""
+        attempt = 0
+        waited = 0.0
+        while True:
+            attempt += 1
+            failure: TransportError | None = None
+            response: Response | None = None
+            asked = None
+            try:
+                response = await self._follow(target, method, call, waited)
+            except TransportError as e:
+                failure = e
+            else:
+                if response.status not in RETRIED:
+                    return response
+                asked = retry_after(response.header("retry-after"), response.header("retry-after-ms"), time.time())
+            # A refusal before acting (429, or 503 that names a time) is safe to repeat even for a write.
+            refused = response is not None and (
+                response.status == 429 or (response.status == 503 and asked is not None)
+            )
+            unsent = failure is not None and not failure.sent and not failure.permanent
+            may_repeat = unsent or refused or (call.is_safe and not (failure is not None and failure.permanent))
+            wait = self._retry.wait(attempt, asked, random.random()) if may_repeat else None  # noqa: S311 -- jitter
+            if wait is None:
+                if failure is None and response is not None:
+                    return response
+                assert failure is not None
+                raise self._lost(call, failure) from failure
+            await asyncio.sleep(wait)
+            waited = wait
+
+    def _lost(self, call: Call, failure: TransportError) -> Exception:
+        if call.is_safe or not failure.sent:
+            return failure
+        return OutcomeUnknown(
+            f"{call.http_method} {call.path}: no answer; it may have been executed",
+            reason=failure.summary,
+            remedy="It is not repeated. Look at what is there before you run it again.",
+        )
+
+    async def _follow(self, target: Target, method: Method, call: Call, waited: float) -> Response:
+        """One attempt. Redirects are followed within the origin, for calls that may be repeated."""
+        base = self.base_url(target.provider)
+        url = base + call.target
+        for _ in range(_MAX_REDIRECTS):
+            response = await self._exchange(target, method, call, url, waited)
+            location = response.header("location")
+            if response.status not in (301, 302, 303, 307, 308) or location is None:
+                return response
+            following = urljoin(url, location)
+            if _origin(following) != _origin(url) or not call.is_safe:
+                raise ApiError(
+                    f"{call} was redirected",
+                    status=response.status,
+                    reason=f"It points to {_origin(following)}, and credentials stay at {_origin(url)}."
+                    if _origin(following) != _origin(url)
+                    else "A write is not sent twice.",
+                    remedy=f"Set the base URL of {target.provider.name} if the API has moved.",
+                )
+            url = following
+        raise ApiError(f"{call} was redirected more than {_MAX_REDIRECTS} times", status=response.status)
+
+    async def _exchange(self, target: Target, method: Method, call: Call, url: str, waited: float) -> Response:
+        headers = [
+            *auth.headers(target.provider, self._environ),
+            *((n, v) for n, v in {**target.provider.headers, **target.service.headers}.items()),
+            *((n, v) for n, env in target.provider.env_headers.items() if (v := self._environ.get(env))),
+        ]
+        if call.body is not None:
+            headers.append(("Content-Type", "application/json"))
+        request = Request(call.http_method, url, tuple(headers), call.body)
+        started = time.monotonic()
+        status, size = None, 0
+        try:
+            response = await self._transport(target.provider).send(request)
+            status, size = response.status, response.wire_bytes
+            return response
+        finally:
+            self._observe(Exchange(method.name, call, status, size, time.monotonic() - started, waited))
+
+    def _transport(self, provider: Provider) -> Transport:
+        if provider.name not in self._transports:
+            self._transports[provider.name] = Transport(
+                max_connections=self._max_concurrency,
+                timeouts=Timeouts(read=self._timeout),
+                allow_plain_http=self._allow_plain_http,
+            )
+        return self._transports[provider.name]
+
+    def _refusal(self, target: Target, call: Call, response: Response) -> Exception:
+        """What a status outside 2xx means, with the API's own words beneath."""
+        provider = target.provider
+        body = _json(response.body)
+        errors = provider.errors
+        message = _at(body, errors.message) if errors.message else None
+        code = _at(body, errors.code) if errors.code else None
+        words = message if isinstance(message, str) else response.body.decode("utf-8", "replace")
+        detail = auth.redact(words.strip()[:_DETAIL], auth.secrets(provider, self._environ))
+        request_id = response.header(errors.request_id_header) if errors.request_id_header else None
+        if request_id:
+            detail += f"\nrequest id {request_id}"
+        status = response.status
+        summary = f"{call} answered {status}"
+        known = code if isinstance(code, str) else None
+        match status:
+            case 401 | 403:
+                env = getattr(provider.auth, "env", None)
+                return AuthError(
+                    summary,
+                    status=status,
+                    code=known,
+                    request_id=request_id,
+                    detail=detail,
+                    remedy=f"Check {env}." if env else "",
+                )
+            case 409 | 412:
+                return ConflictError(summary, detail=detail)
+            case 429:
+                return RateLimited(summary, status=status, code=known, request_id=request_id, detail=detail)
+        remedy = ""
+        if status in (404, 405, 410):
+            remedy = (
+                f"This is not the API's word for a missing object. Is {self.base_url(provider)} the right base URL?"
+            )
+        return ApiError(summary, status=status, code=known, request_id=request_id, detail=detail, remedy=remedy)
+
+
+def _is_missing(rule: Missing, response: Response) -> bool:
+    if response.status not in rule.status:
+        return False
+    if rule.pattern is None:
+        return True
+    value = _at(_json(response.body), rule.path)
+    return isinstance(value, str) and re.search(rule.pattern, value) is not None
+
+
+def _json(body: bytes) -> object:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _at(value: object, path: str) -> object:
+    for key in path_keys(path):
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    return f"{parts.scheme}://{parts.hostname}:{port}"
