@@ -130,9 +130,7 @@ class _Sampler:
         size = max(schema.get("minItems", 0), len(first), 0 if depth > _DEEP else 1)
         size = min(size, schema.get("maxItems", size))
         rest = schema.get("items", {})
-        return [
-            self.value(first[index] if index < len(first) else rest, name, depth + 1) for index in range(size)
-        ]
+        return [self.value(first[index] if index < len(first) else rest, name, depth + 1) for index in range(size)]
 
 
 def _without(schema: Json, key: str) -> Json:

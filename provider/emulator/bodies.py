@@ -137,15 +137,13 @@ def number(lowest: float, highest: float) -> Check:
 def _bounds(value: float, path: str, what: str, lowest: float | None, highest: float | None) -> None:
     if highest is not None and value > highest:
         raise invalid(
-            f"Invalid '{path}': {what} above maximum value. Expected a value <= {highest}, "
-            f"but got {value} instead.",
+            f"Invalid '{path}': {what} above maximum value. Expected a value <= {highest}, but got {value} instead.",
             path,
             f"{what}_above_max_value",
         )
     if lowest is not None and value < lowest:
         raise invalid(
-            f"Invalid '{path}': {what} below minimum value. Expected a value >= {lowest}, "
-            f"but got {value} instead.",
+            f"Invalid '{path}': {what} below minimum value. Expected a value >= {lowest}, but got {value} instead.",
             path,
             f"{what}_below_min_value",
         )
@@ -176,9 +174,7 @@ def schema(value: object, path: str) -> None:
     try:
         sample(value)
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-        raise invalid(
-            f"Invalid '{path}': this is no JSON schema ({error}).", path, "invalid_value"
-        ) from error
+        raise invalid(f"Invalid '{path}': this is no JSON schema ({error}).", path, "invalid_value") from error
 
 
 def closed(fields: Mapping[str, Check], required: tuple[str, ...] = ()) -> Check:
@@ -193,9 +189,7 @@ def closed(fields: Mapping[str, Check], required: tuple[str, ...] = ()) -> Check
                 raise invalid(f"Unknown parameter: '{lead}{key}'.", lead + key, "unknown_parameter")
         for key in required:
             if key not in value:
-                raise invalid(
-                    f"Missing required parameter: '{lead}{key}'.", lead + key, "missing_required_parameter"
-                )
+                raise invalid(f"Missing required parameter: '{lead}{key}'.", lead + key, "missing_required_parameter")
         for key, element in value.items():
             fields[key](element, lead + key)
 
@@ -210,9 +204,7 @@ def tagged(variants: Mapping[str, Check]) -> Check:
         if not isinstance(value, dict):
             raise _wrong_type(value, path, "an object")
         if "type" not in value:
-            raise invalid(
-                f"Missing required parameter: '{path}.type'.", f"{path}.type", "missing_required_parameter"
-            )
+            raise invalid(f"Missing required parameter: '{path}.type'.", f"{path}.type", "missing_required_parameter")
         known(value["type"], f"{path}.type")
         variants[value["type"]](value, path)
 
@@ -299,9 +291,7 @@ _CONTENT = either(
             tagged(
                 {
                     "text": _tag(text=text()),
-                    "image_file": _tag(
-                        image_file=closed({"file_id": text(), "detail": _IMAGE_DETAIL}, ("file_id",))
-                    ),
+                    "image_file": _tag(image_file=closed({"file_id": text(), "detail": _IMAGE_DETAIL}, ("file_id",))),
                     "image_url": _tag(image_url=closed({"url": text(), "detail": _IMAGE_DETAIL}, ("url",))),
                 }
             ),
@@ -320,9 +310,7 @@ def _static_chunks(value: object, path: str) -> None:
         ("max_chunk_size_tokens", "chunk_overlap_tokens"),
     )(value, path)
     if isinstance(value, dict):
-        integer(0, value["max_chunk_size_tokens"] // 2)(
-            value["chunk_overlap_tokens"], f"{path}.chunk_overlap_tokens"
-        )
+        integer(0, value["max_chunk_size_tokens"] // 2)(value["chunk_overlap_tokens"], f"{path}.chunk_overlap_tokens")
 
 
 _NEW_STORE = closed(
@@ -423,9 +411,7 @@ def checks(version: int) -> Mapping[str, Check]:
         "max_prompt_tokens": nullable(integer(256)),
         "max_completion_tokens": nullable(integer(256)),
         "truncation_strategy": nullable(
-            closed(
-                {"type": choice("auto", "last_messages"), "last_messages": nullable(integer(1))}, ("type",)
-            )
+            closed({"type": choice("auto", "last_messages"), "last_messages": nullable(integer(1))}, ("type",))
         ),
         "tool_choice": nullable(
             either(

@@ -157,9 +157,7 @@ def from_v1(operation: str, body: Json) -> Json:
     """A v1 request body in v2 words."""
     lifted = dict(body)
     if lifted.get("tools"):
-        lifted["tools"] = [
-            {"type": "file_search"} if tool["type"] == "retrieval" else tool for tool in lifted["tools"]
-        ]
+        lifted["tools"] = [{"type": "file_search"} if tool["type"] == "retrieval" else tool for tool in lifted["tools"]]
     if isinstance(choice := lifted.get("tool_choice"), dict) and choice["type"] == "retrieval":
         lifted["tool_choice"] = {"type": "file_search"}
     if lifted.get("response_format") == "none":

@@ -106,6 +106,4 @@ def rate_limited(per_minute: int, seconds: int) -> Refusal:
 
 
 def server_error() -> Refusal:
-    return Refusal(
-        500, "The server had an error while processing your request. Sorry about that!", kind="server_error"
-    )
+    return Refusal(500, "The server had an error while processing your request. Sorry about that!", kind="server_error")

@@ -81,7 +81,8 @@ class RequestLog:
 
         async def logged(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] != "http":
-                return await app(scope, receive, send)
+                await app(scope, receive, send)
+                return
             self._enter(scope)
             try:
                 await app(scope, receive, send)
@@ -93,9 +94,7 @@ class RequestLog:
 
     def _enter(self, scope: Scope) -> None:
         headers = {
-            name.decode("latin-1"): value.decode("latin-1")
-            for name, value in scope["headers"]
-            if name in _LOGGED
+            name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"] if name in _LOGGED
         }
         path = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
         request = LoggedRequest(scope["method"], path, scope["query_string"].decode("latin-1"), headers)
@@ -166,11 +165,8 @@ def serve(host: str = LOOPBACK, port: int = 0, data: Path | None = None, **optio
     url = _base_url(bound)
 
     def announce() -> None:
-        print(
-            f"apiql emulator listens on {url} "
-            f"(export OPENAI_BASE_URL={url} OPENAI_API_KEY=any; Ctrl-C stops it)",
-            file=sys.stderr,
-            flush=True,
+        sys.stderr.write(
+            f"apiql emulator listens on {url} (export OPENAI_BASE_URL={url} OPENAI_API_KEY=any; Ctrl-C stops it)\n"
         )
 
     with bound, suppress(KeyboardInterrupt):

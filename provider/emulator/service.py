@@ -135,9 +135,7 @@ class Service:
         """A stored run with the step and the message that it has open."""
         run, state = record.object, record.kept
         step = self.store.get(STEP, state["step"], run["id"]) if state.get("step") else None
-        message = (
-            self.store.get(MESSAGE, state["message"], run["thread_id"]) if state.get("message") else None
-        )
+        message = self.store.get(MESSAGE, state["message"], run["thread_id"]) if state.get("message") else None
         return Turn(run, state, step and step.object, message and message.object)
 
     def _apply(self, change: Change) -> Turn:
@@ -394,8 +392,7 @@ class Service:
             temperature=_or(body.get("temperature"), assistant["temperature"]),
             top_p=_or(body.get("top_p"), assistant["top_p"]),
             **_given(body, "max_prompt_tokens", "max_completion_tokens"),
-            truncation_strategy={"type": "auto", "last_messages": None}
-            | (body.get("truncation_strategy") or {}),
+            truncation_strategy={"type": "auto", "last_messages": None} | (body.get("truncation_strategy") or {}),
             tool_choice=_or(body.get("tool_choice"), "auto"),
             parallel_tool_calls=body.get("parallel_tool_calls", True),
             response_format=_or(body.get("response_format"), assistant["response_format"]),
@@ -521,9 +518,7 @@ class Service:
         files = code_files(record.object)
         if file not in files:
             raise refusal.no_file(file)
-        self._set_code_files(
-            record, [other for other in files if other != file], record.kept.get("files", {})
-        )
+        self._set_code_files(record, [other for other in files if other != file], record.kept.get("files", {}))
         return Reply(encode({"id": file, "object": "assistant.file.deleted", "deleted": True}))
 
     def _set_code_files(self, record: Record, files: list[str], times: Json) -> None:
@@ -552,8 +547,7 @@ def _limit(query: Mapping[str, str], default: int, highest: int) -> int:
     limit = int(query["limit"])
     if limit > highest:
         raise refusal.invalid(
-            f"Invalid 'limit': integer above maximum value. Expected a value <= {highest}, "
-            f"but got {limit} instead.",
+            f"Invalid 'limit': integer above maximum value. Expected a value <= {highest}, but got {limit} instead.",
             "limit",
             "integer_above_max_value",
         )
@@ -618,13 +612,9 @@ OPERATIONS: Iterable[Operation] = (
     Operation("get_assistant", "GET", _ASSISTANT, ASSISTANT, Service.read),
     Operation("modify_assistant", "POST", _ASSISTANT, ASSISTANT, Service.modify),
     Operation("delete_assistant", "DELETE", _ASSISTANT, ASSISTANT, Service.delete),
-    Operation(
-        "create_assistant_file", "POST", _ASSISTANT + "/files", ASSISTANT, Service.create_assistant_file, (1,)
-    ),
+    Operation("create_assistant_file", "POST", _ASSISTANT + "/files", ASSISTANT, Service.create_assistant_file, (1,)),
     Operation("list_assistant_files", "GET", _ASSISTANT + "/files", ASSISTANT, Service.list_attached, (1,)),
-    Operation(
-        "get_assistant_file", "GET", _ASSISTANT + "/files/{file_id}", ASSISTANT, Service.get_attached, (1,)
-    ),
+    Operation("get_assistant_file", "GET", _ASSISTANT + "/files/{file_id}", ASSISTANT, Service.get_attached, (1,)),
     Operation(
         "delete_assistant_file",
         "DELETE",

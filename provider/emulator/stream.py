@@ -43,9 +43,7 @@ def _message_deltas(message: Json) -> Iterator[str]:
         if position == 0:
             piece["annotations"] = []
             delta = {"role": "assistant"} | delta
-        yield _frame(
-            "thread.message.delta", {"id": message["id"], "object": "thread.message.delta", "delta": delta}
-        )
+        yield _frame("thread.message.delta", {"id": message["id"], "object": "thread.message.delta", "delta": delta})
 
 
 def _step_deltas(step: Json) -> Iterator[str]:

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import duckdb
 
 from provider.catalog.loader import Catalog
-from provider.engine.fetching import Arrived, Fetcher, Finished, Job, Progress
+from provider.engine.fetching import Fetcher, Finished, Job, Progress
 from provider.engine.report import Report, ScanReport
 from provider.engine.staging import Page
 from provider.engine.tables import StagedTable
 from provider.plan.physical import Given, Keys, Literal, Plan, Scan, Term
 from provider.rest.client import Target
 from provider.rest.request import Json, addresses_nothing, build
-
-#: Pages are staged together: one DuckDB statement a batch. Bytes, and seconds that a page may wait.
-_BATCH = 4 * 2**20
-_PATIENCE = 0.02
 
 
 class Executor:
@@ -68,7 +63,7 @@ class Executor:
         in_flight += self._start_ready(fetcher)
         while in_flight:
             batch: dict[int, list[Page]] = {}
-            for event in self._collect(fetcher):
+            for event in fetcher.take():
                 if isinstance(event, Finished):
                     in_flight -= 1
                     self._scans[event.job.scan].in_flight -= 1
@@ -84,21 +79,6 @@ class Executor:
         for running in self._scans.values():
             running.report.ended = "complete"
             self._report.rows += running.report.rows
-
-    def _collect(self, fetcher: Fetcher) -> Iterator[Arrived | Finished]:
-        """Events until a batch is worth staging: enough bytes, or enough waiting."""
-        event = fetcher.take()
-        deadline = time.monotonic() + _PATIENCE
-        size = 0
-        while event is not None:
-            yield event
-            size += len(event.body or b"") if isinstance(event, Arrived) else 0
-            left = deadline - time.monotonic()
-            if size >= _BATCH or left <= 0:
-                return
-            if all(r.in_flight == 0 for r in self._scans.values()):
-                return
-            event = fetcher.take(left)
 
     def _start_ready(self, fetcher: Fetcher) -> int:
         """Start the requests of all keys that are known by now; the number of new jobs."""

@@ -16,6 +16,10 @@ from provider.rest.request import Call
 
 #: Bodies waiting to be staged, in bytes; beyond it the next pages are not asked for.
 _ROOM = 64 * 2**20
+#: Events are handed over together, since each hand-over makes two threads fight for the interpreter:
+#: bytes worth one, and seconds that an event may wait.
+_BATCH = 4 * 2**20
+_PATIENCE = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,11 @@ class Fetcher:
         self._loop = loop
         self._client = client
         self._concurrency = concurrency
-        self._events: queue.SimpleQueue[Arrived | Finished] = queue.SimpleQueue()
+        self._batches: queue.SimpleQueue[list[Arrived | Finished]] = queue.SimpleQueue()
+        self._batch: list[Arrived | Finished] = []
+        self._batch_bytes = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._jobs = 0
         self._waiting: dict[str, deque[Job]] = {}
         self._workers: dict[str, set[asyncio.Task[None]]] = {}
         self._buffered = 0
@@ -67,15 +75,13 @@ class Fetcher:
         """Put jobs in line."""
         self._loop.call(self._enqueue, list(jobs))
 
-    def take(self, timeout: float | None = None) -> Arrived | Finished | None:
-        """The next event; None when `timeout` seconds pass without one."""
-        try:
-            event = self._events.get(timeout=timeout)
-        except queue.Empty:
-            return None
-        if isinstance(event, Arrived) and event.body is not None:
-            self._loop.call(self._release, len(event.body))
-        return event
+    def take(self) -> list[Arrived | Finished]:
+        """The next events, at least one; waits for them."""
+        events = self._batches.get()
+        size = sum(len(e.body) for e in events if isinstance(e, Arrived) and e.body is not None)
+        if size:
+            self._loop.call(self._release, size)
+        return events
 
     def close(self) -> None:
         """Cancel what is in flight and wait until it is gone."""
@@ -84,6 +90,7 @@ class Fetcher:
     def _enqueue(self, jobs: list[Job]) -> None:
         if self._closed:
             return
+        self._jobs += len(jobs)
         for job in jobs:
             name = job.target.provider.name
             self._waiting.setdefault(name, deque()).append(job)
@@ -100,9 +107,9 @@ class Fetcher:
             try:
                 await self._fetch(job)
             except Exception as e:
-                self._events.put(Finished(job, e))
+                self._finish(Finished(job, e))
             else:
-                self._events.put(Finished(job))
+                self._finish(Finished(job))
         # Leave at once, so that a job added in this very moment finds a free place.
         current = asyncio.current_task()
         if current is not None:
@@ -118,7 +125,7 @@ class Fetcher:
                 self._buffered += len(body)
                 if self._buffered > _ROOM:
                     self._room.clear()
-            self._events.put(Arrived(job, body))
+            self._emit(Arrived(job, body), len(body or b""))
             if body is None:
                 protocol.close()
                 return
@@ -127,6 +134,28 @@ class Fetcher:
             except StopIteration:
                 return
 
+    def _finish(self, event: Finished) -> None:
+        self._jobs -= 1
+        self._emit(event, 0)
+        if self._jobs == 0 or event.failure is not None:
+            self._hand_over()
+
+    def _emit(self, event: Arrived | Finished, size: int) -> None:
+        self._batch.append(event)
+        self._batch_bytes += size
+        if self._batch_bytes >= _BATCH:
+            self._hand_over()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_PATIENCE, self._hand_over)
+
+    def _hand_over(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._batch:
+            self._batches.put(self._batch)
+            self._batch, self._batch_bytes = [], 0
+
     def _release(self, size: int) -> None:
         self._buffered -= size
         if self._buffered <= _ROOM:
@@ -134,6 +163,8 @@ class Fetcher:
 
     async def _cancel(self) -> None:
         self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
         for line in self._waiting.values():
             line.clear()
         tasks = [t for workers in self._workers.values() for t in workers]

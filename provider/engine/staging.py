@@ -131,7 +131,9 @@ class Stage:
         total, bad = 0, Counter[str]()
         for number, page in enumerate(pages, self._pages + 1):
             if len(page.echo) != len(self._echoes):
-                raise InternalError(f"{self.resource}: {len(page.echo)} values for {len(self._echoes)} echoes")
+                raise InternalError(
+                    f"{self.resource}: {len(page.echo)} values for {len(self._echoes)} echoes"
+                )
             try:
                 rows = self._quick.rows(page.body)
                 values = [

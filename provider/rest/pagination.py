@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from functools import cache
 from typing import Any
 
 import msgspec
 
 from provider.catalog.catalog import Keys, Method
+from provider.catalog.loader import path_keys
 from provider.catalog.manifest import CursorPages
 from provider.errors import DataError
 from provider.rest.request import Call
@@ -38,10 +39,8 @@ def _cursor_pages(rule: CursorPages, call: Call) -> Pages:
     seen: set[str] = set()
     while True:
         body = yield call
-        envelope = _envelope(body, rule, call)
-        cursor = _at(envelope, rule.next)
+        cursor, more = _envelope(body, rule, call)
         if rule.more is not None:
-            more = _at(envelope, rule.more)
             if not isinstance(more, bool):
                 raise DataError(
                     f"{call.http_method} {call.path}: the answer has no {rule.more}",
@@ -63,40 +62,42 @@ def _cursor_pages(rule: CursorPages, call: Call) -> Pages:
         call = call.with_query(**{rule.param: following})
 
 
-def _envelope(body: bytes, rule: CursorPages, call: Call) -> Any:
-    """Only the envelope's own fields; the rows are skipped over."""
+Scalar = str | int | float | bool | None
+
+
+def _envelope(body: bytes, rule: CursorPages, call: Call) -> tuple[Scalar, Scalar]:
+    """The cursor and the word on whether more follows; the rows are skipped over."""
+    read, cursor, more = _reader(path_keys(rule.next), path_keys(rule.more) if rule.more else ())
     try:
-        return _decoder(keys(rule.next), keys(rule.more) if rule.more else ()).decode(body)
+        envelope = read(body)
+        return cursor(envelope), more(envelope)
     except msgspec.MsgspecError as e:
         raise DataError(f"{call.http_method} {call.path}: the answer is no page: {e}") from None
 
 
 @cache
-def _decoder(*paths: Keys) -> msgspec.json.Decoder[Any]:
-    return msgspec.json.Decoder(_struct([p for p in paths if p]))
+def _reader(*paths: Keys) -> tuple[Callable[[bytes], Any], Callable[[Any], Scalar], Callable[[Any], Scalar]]:
+    """A strict reader of nothing but the given paths, and a getter for each."""
+    names = sorted({p[:n] for p in paths for n in range(1, len(p) + 1)})
+    fields = {path: f"f{i}" for i, path in enumerate(names)}
+
+    def struct(prefix: Keys) -> Any:
+        inner = [p for p in names if p[:-1] == prefix]
+        members = [(fields[p], _kind(struct(p) if any(q[:-1] == p for q in names) else None), None) for p in inner]
+        return msgspec.defstruct("Envelope", members, rename={fields[p]: p[-1] for p in inner})
+
+    def getter(path: Keys) -> Callable[[Any], Scalar]:
+        attributes = [fields[path[:n]] for n in range(1, len(path) + 1)]
+
+        def get(envelope: Any) -> Scalar:
+            for attribute in attributes:
+                envelope = getattr(envelope, attribute) if envelope is not None else None
+            return envelope if attributes else None
+
+        return get
+
+    return msgspec.json.Decoder(struct(())).decode, getter(paths[0]), getter(paths[1])
 
 
-def _struct(paths: list[Keys]) -> Any:
-    """A struct type with the given paths, everything in it optional."""
-    fields: list[tuple[str, Any, Any]] = []
-    renames = {}
-    for i, head in enumerate(dict.fromkeys(p[0] for p in paths)):
-        deeper = [p[1:] for p in paths if p[0] == head and len(p) > 1]
-        kind: Any = _struct(deeper) | None if deeper else str | int | float | bool | None
-        fields.append((f"f{i}", kind, None))
-        renames[f"f{i}"] = head
-    return msgspec.defstruct("Envelope", fields, rename=renames)
-
-
-def _at(envelope: Any, path: str) -> Any:
-    for key in keys(path):
-        if envelope is None:
-            return None
-        renames = {f.encode_name: f.name for f in msgspec.structs.fields(envelope)}
-        envelope = getattr(envelope, renames[key])
-    return envelope
-
-
-def keys(path: str) -> Keys:
-    """`$.a.b` as ('a', 'b')."""
-    return tuple(path.split(".")[1:])
+def _kind(inner: Any) -> Any:
+    return Scalar if inner is None else inner | None

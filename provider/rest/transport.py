@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import io
 import ipaddress
 import os
 import re
@@ -215,7 +216,7 @@ class Transport:
                 request.method,
                 url,
                 headers=request.headers,
-                data=request.body,
+                data=_payload(request.body),
                 allow_redirects=False,
                 proxy=proxy,
                 ssl=self._tls_context() if url.scheme == "https" else True,
@@ -299,6 +300,15 @@ def _client_timeout(timeouts: Timeouts) -> aiohttp.ClientTimeout:
     )
 
 
+# A body up to this size never waits to be written: it fits into the buffers of an idle connection.
+_LARGE = 64 * 2**10
+
+
+def _payload(body: bytes | None) -> bytes | io.BytesIO | None:
+    """The body in the form that the client writes in pieces when it is large."""
+    return body if body is None or len(body) <= _LARGE else io.BytesIO(body)
+
+
 # --- one attempt --------------------------------------------------------------------------------
 
 
@@ -332,22 +342,21 @@ class _Attempt(aiohttp.ClientRequest):
     ) -> None:
         """Write the body; a large one under a watch, as the client has no timeout for writing."""
         watch = None
-        # Less than that never waits: it fits into the buffers of an idle connection.
-        if self.patience and (content_length or 0) > 64 * 2**10:
-            watch = asyncio.create_task(self._watch(conn, self.patience))
+        if self.patience and (content_length or 0) > _LARGE:
+            watch = asyncio.create_task(self._watch(writer, conn, self.patience))
         try:
             await super().write_bytes(writer, conn, content_length)
         finally:
             if watch is not None:
                 watch.cancel()
 
-    async def _watch(self, conn: Connection, patience: float) -> None:
+    async def _watch(self, writer: AbstractStreamWriter, conn: Connection, patience: float) -> None:
         transport = cast(asyncio.WriteTransport, conn.transport)
-        left, idle = -1, 0
+        progress, idle = (-1, -1), 0
         while idle < 4:
             await asyncio.sleep(patience / 4)
-            before, left = left, transport.get_write_buffer_size()
-            idle = idle + 1 if left == before else 0
+            before, progress = progress, (writer.output_size, transport.get_write_buffer_size())
+            idle = idle + 1 if progress == before else 0
         self.stalled = True
         transport.abort()
 
@@ -564,9 +573,8 @@ def _failure(
     timeout: bool = False,
 ) -> errors.TransportError:
     kind = errors.Timeout if timeout else errors.TransportError
-    error = kind(summary, reason=f"{reason} {_FATE[sent]}".strip(), remedy=remedy, detail=detail)
-    vars(error).update(sent=sent, permanent=permanent)
-    return error
+    words = f"{reason} {_FATE[sent]}".strip()
+    return kind(summary, sent=sent, permanent=permanent, reason=words, remedy=remedy, detail=detail)
 
 
 _FATE = {True: "The request was sent; the server may have acted on it.", False: "Nothing was sent."}

@@ -1,0 +1,7 @@
+"""`python -m provider` is the command `apiql`."""
+
+from __future__ import annotations
+
+from provider.interfaces.cli import main
+
+main()
