@@ -10,7 +10,8 @@ import json
 import math
 import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -104,14 +105,8 @@ class Service:
             self.settle(thread_id)
         if not operation.writes:
             return operation.serve(self, call)
-        try:
-            with self.store.transaction():
-                reply = operation.serve(self, call)
-        except BaseException:
-            self._happened.clear()
-            raise
-        self._tell()
-        return reply
+        with self._writing():
+            return operation.serve(self, call)
 
     def settle(self, thread_id: str) -> Turn | None:
         """Brings the thread's active run up to the present; answers it, or None when there is none."""
@@ -122,13 +117,12 @@ class Service:
         now = self.clock()
         if runs.due(turn, self.step_seconds) > now:
             return turn
-        with self.store.transaction():
+        with self._writing():
             # Once more under the write lock: another process may have been faster.
             record = self.store.active_run(thread_id)
             if record is not None:
                 turn = self.turn(record)
                 turn = self._apply(runs.advance(turn, now, self.step_seconds, self._fresh_id))
-        self._tell()
         return None if turn.run["status"] in runs.TERMINAL else turn
 
     def turn(self, record: Record) -> Turn:
@@ -154,10 +148,16 @@ class Service:
         self._happened += [(run["id"], event) for event in events]
         return turn
 
-    def _tell(self) -> None:
-        happened, self._happened = self._happened, []
-        for run_id, event in happened:
-            self._publish(run_id, event)
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        """A transaction whose events are told once it is committed, and forgotten when it is not."""
+        try:
+            with self.store.transaction():
+                yield
+            for run_id, event in self._happened:
+                self._publish(run_id, event)
+        finally:
+            self._happened.clear()
 
     def _fresh_id(self, kind: Kind) -> str:
         return self.store.fresh_id(kind.prefix)
@@ -606,7 +606,7 @@ _THREAD = "/threads/{thread_id}"
 _MESSAGE = _THREAD + "/messages/{message_id}"
 _RUN = _THREAD + "/runs/{run_id}"
 
-OPERATIONS: Iterable[Operation] = (
+OPERATIONS: tuple[Operation, ...] = (
     Operation("create_assistant", "POST", "/assistants", ASSISTANT, Service.create_assistant),
     Operation("list_assistants", "GET", "/assistants", ASSISTANT, Service.page),
     Operation("get_assistant", "GET", _ASSISTANT, ASSISTANT, Service.read),

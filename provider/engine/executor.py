@@ -63,22 +63,43 @@ class Executor:
         in_flight += self._start_ready(fetcher)
         while in_flight:
             batch: dict[int, list[Page]] = {}
+            waiting: list[Job] = []
             for event in fetcher.take():
                 if isinstance(event, Finished):
                     in_flight -= 1
                     self._scans[event.job.scan].in_flight -= 1
                     if event.failure is not None:
                         raise event.failure
-                elif event.body is not None:
+                    continue
+                if event.body is not None:
                     batch.setdefault(event.job.scan, []).append(Page(event.body, event.job.echo))
+                if event.waits:
+                    waiting.append(event.job)
             for number, pages in batch.items():
                 self._scans[number].stage(pages)
+                self._end_early(self._scans[number], fetcher)
+            for job in waiting:
+                if not self._scans[job.scan].enough:
+                    fetcher.go_on(job)
             if self._progress is not None:
                 self._progress(self._report.requests, sum(r.report.rows for r in self._scans.values()))
             in_flight += self._start_ready(fetcher)
         for running in self._scans.values():
-            running.report.ended = "complete"
+            running.report.ended = "enough rows" if running.enough else "complete"
             self._report.rows += running.report.rows
+
+    def _end_early(self, running: _Running, fetcher: Fetcher) -> None:
+        """Stop a scan whose staged rows prove that the rest cannot matter."""
+        ending = running.scan.ending
+        if ending is None or running.enough:
+            return
+        if ending.in_order and (running.report.keys > 1 or not running.settled):
+            return
+        arguments = {n: self._arguments[n] for n in ending.arguments}
+        row = self._duck.execute(ending.sql, arguments or None).fetchone()
+        if row is not None and row[0] is True:
+            running.enough = True
+            fetcher.stop(running.scan.number)
 
     def _start_ready(self, fetcher: Fetcher) -> int:
         """Start the requests of all keys that are known by now; the number of new jobs."""
@@ -105,6 +126,7 @@ class Executor:
         running.settled = settled
         parts = [self._values(b) for b in scan.bindings]
         names = [p.name for p in scan.parameters]
+        paced = scan.ending is not None and scan.method.pages is not None
         for combination in itertools.product(*parts):
             key = tuple(itertools.chain.from_iterable(combination))
             if key in running.seen:
@@ -114,7 +136,8 @@ class Executor:
             if addresses_nothing(scan.method, values):
                 continue
             running.report.keys += 1
-            yield Job(scan.number, running.target, scan.method, build(scan.method, values), running.table.echo(values))
+            call = build(scan.method, values)
+            yield Job(scan.number, running.target, scan.method, call, running.table.echo(values), paced)
 
     def _is_settled(self, running: _Running, above: set[int]) -> bool:
         """Whether a scan will get no more rows: its keys are all known, and fetched."""
@@ -157,6 +180,7 @@ class _Running:
         self.report = ScanReport(resource.id, scan.method.name)
         self.in_flight = 0
         self.settled = False
+        self.enough = False
         self.seen: set[tuple[Any, ...]] = set()
         self.evaluated_at: tuple[int, bool] | None = None
         self.table: StagedTable | None = None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from provider.catalog.catalog import Method
 from provider.engine.loop import Loop
 from provider.rest.client import Client, Target
-from provider.rest.pagination import pages
+from provider.rest.pagination import Pages, pages
 from provider.rest.request import Call
 
 #: Bodies waiting to be staged, in bytes; beyond it the next pages are not asked for.
@@ -22,23 +22,26 @@ _BATCH = 4 * 2**20
 _PATIENCE = 0.01
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Job:
-    """One key of a scan: a call, and its following pages."""
+    """One key of a scan: a call, and its following pages. Compared by identity."""
 
     scan: int
     target: Target
     method: Method
     call: Call
     echo: tuple[object, ...]
+    #: Whether the next page is asked for only after `Fetcher.go_on`.
+    paced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """A page of a job. `body` is None when the API has no such object."""
+    """A page of a job. `body` is None when the API has no such object; `waits` says that the job is paused."""
 
     job: Job
     body: bytes | None
+    waits: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,8 @@ class Fetcher:
         self._batch_bytes = 0
         self._timer: asyncio.TimerHandle | None = None
         self._jobs = 0
+        self._paused: dict[Job, asyncio.Event] = {}
+        self._stopped: set[int] = set()
         self._waiting: dict[str, deque[Job]] = {}
         self._workers: dict[str, set[asyncio.Task[None]]] = {}
         self._buffered = 0
@@ -82,6 +87,14 @@ class Fetcher:
         if size:
             self._loop.call(self._release, size)
         return events
+
+    def go_on(self, job: Job) -> None:
+        """Let a paused job ask for its next page."""
+        self._loop.call(self._resume, job)
+
+    def stop(self, scan: int) -> None:
+        """Ask for nothing more of a scan; what is in flight still arrives."""
+        self._loop.call(self._stop, scan)
 
     def close(self) -> None:
         """Cancel what is in flight and wait until it is gone."""
@@ -105,7 +118,8 @@ class Fetcher:
         while line:
             job = line.popleft()
             try:
-                await self._fetch(job)
+                if job.scan not in self._stopped:
+                    await self._fetch(job)
             except Exception as e:
                 self._finish(Finished(job, e))
             else:
@@ -125,14 +139,37 @@ class Fetcher:
                 self._buffered += len(body)
                 if self._buffered > _ROOM:
                     self._room.clear()
-            self._emit(Arrived(job, body), len(body or b""))
-            if body is None:
+            following = self._next_call(protocol, body)
+            waits = job.paced and following is not None
+            if waits:
+                self._paused[job] = asyncio.Event()
+            self._emit(Arrived(job, body, waits), len(body or b""))
+            if waits:
+                self._hand_over()
+                await self._paused[job].wait()
+                del self._paused[job]
+            if following is None or job.scan in self._stopped:
                 protocol.close()
                 return
-            try:
-                call = protocol.send(body)
-            except StopIteration:
-                return
+            call = following
+
+    @staticmethod
+    def _next_call(protocol: Pages, body: bytes | None) -> Call | None:
+        """The call for the page behind a body; None behind the last one, and where there is no object."""
+        try:
+            return protocol.send(body) if body is not None else None
+        except StopIteration:
+            return None
+
+    def _resume(self, job: Job) -> None:
+        if job in self._paused:
+            self._paused[job].set()
+
+    def _stop(self, scan: int) -> None:
+        self._stopped.add(scan)
+        for job, gate in self._paused.items():
+            if job.scan == scan:
+                gate.set()
 
     def _finish(self, event: Finished) -> None:
         self._jobs -= 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 import traceback
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from provider.errors import Error
-from provider.interfaces.values import visible
+from provider.interfaces.values import visible_lines
 
 if TYPE_CHECKING:
     from provider.rest.client import Exchange
@@ -42,15 +41,15 @@ class Diagnostics:
 
     def note(self, text: str) -> None:
         """One remark, such as a row count."""
-        self._print(_lines(text))
+        self._print(visible_lines(text))
 
     def warning(self, text: str) -> None:
         """A remark that must not be overlooked."""
-        self._print(self._painted("Warning:", "33") + " " + _lines(text))
+        self._print(self._painted("Warning:", "33") + " " + visible_lines(text))
 
     def error(self, error: Error) -> None:
         """An error with its place, reason and remedy."""
-        self._print(self._painted(f"{type(error).__name__}:", "1;31") + " " + _lines(str(error)))
+        self._print(self._painted(f"{type(error).__name__}:", "1;31") + " " + visible_lines(str(error)))
 
     def exchange(self, exchange: Exchange) -> None:
         """A request that was sent."""
@@ -91,8 +90,6 @@ class Diagnostics:
             self.clear()
             error.show(self._stream)
             return error.exit_code
-        except click.exceptions.Exit as done:
-            return done.exit_code
         except (KeyboardInterrupt, click.Abort):
             self.note("interrupted")
             return INTERRUPTED
@@ -107,7 +104,7 @@ class Diagnostics:
         words = " ".join(str(error).split())
         self._print(
             self._painted("internal error:", "1;31")
-            + _lines(f" {type(error).__name__}: {words}\n  This is a defect of ApiQL; please report it.")
+            + visible_lines(f" {type(error).__name__}: {words}\n  This is a defect of ApiQL; please report it.")
             + ("" if self.debug else "\n  `apiql --debug ...` shows where it happened.")
         )
 
@@ -126,7 +123,3 @@ class Diagnostics:
             self._stream.flush()
             self._progress_shown = False
 
-
-def _lines(text: str) -> str:
-    """The text with its lines and tabs kept, and everything else that a terminal acts on written out."""
-    return "".join(part if part in ("\n", "\t") else visible(part) for part in re.split(r"([\n\t])", text))

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
-from provider.interfaces.values import UNSAFE, visible
+from provider.interfaces.values import visible_lines
 
 #: What a shell reports of a program whose reader went away: 128 + SIGPIPE.
 READER_GONE = 141
@@ -36,6 +35,4 @@ def stdout() -> Iterator[Callable[[str], object]]:
 
 
 def _write_visibly(text: str) -> None:
-    if UNSAFE.search(text):
-        text = "".join(p if p in ("\n", "\t") else visible(p) for p in re.split(r"([\n\t])", text))
-    sys.stdout.write(text)
+    sys.stdout.write(visible_lines(text))

@@ -1,7 +1,7 @@
 """Rows as text: one function a format.
 
-Each takes the columns, the rows in batches, and a `write`, and answers the number of rows. Rows are written
-as they come; no format holds more than one batch.
+Each takes the columns, the rows in one batch or more, and a `write`. Rows are written as they come; no format
+holds more than one batch.
 """
 
 from __future__ import annotations

@@ -29,6 +29,13 @@ def visible(text: str) -> str:
     return UNSAFE.sub(escape, text)
 
 
+def visible_lines(text: str) -> str:
+    """As `visible`, with line feeds and tabs kept."""
+    if not UNSAFE.search(text):
+        return text
+    return "".join(part if part in ("\n", "\t") else visible(part) for part in re.split(r"([\n\t])", text))
+
+
 def cell(duckdb_type: str) -> Encoder:
     """How values of a column become the text of a cell. NULL is the caller's: it is not passed.
 

@@ -196,7 +196,7 @@ class Bindings:
         slot = self._slot(item, block)
         if slot is None:
             return
-        if all(_is_constant(v) for v in values):
+        if all(is_constant(v) for v in values):
             yield slot, Constants(tuple(values))
             return
         parts = [self._value(v, block) for v in values]
@@ -242,10 +242,10 @@ class Bindings:
             inner = node.this.unnest() if not isinstance(node.this, exp.Query) else node.this
             if isinstance(inner, exp.Query):
                 return self._query(inner, block)
-            if isinstance(inner, exp.Array) and all(_is_constant(v) for v in inner.expressions):
+            if isinstance(inner, exp.Array) and all(is_constant(v) for v in inner.expressions):
                 return Constants(tuple(inner.expressions))
-            return Constants((exp.Explode(this=inner.copy()),)) if _is_constant(inner) else None
-        if _is_constant(node):
+            return Constants((exp.Explode(this=inner.copy()),)) if is_constant(inner) else None
+        if is_constant(node):
             return Constants((node,))
         if isinstance(node, exp.Query):
             return self._query(node, block)
@@ -341,7 +341,7 @@ def _branches(predicate: exp.Expr) -> list[exp.Expr]:
     return found
 
 
-def _is_constant(node: exp.Expr) -> bool:
+def is_constant(node: exp.Expr) -> bool:
     """Whether a value needs no table. Volatile functions do not count: they differ from row to row."""
     if node.find(exp.Column, exp.Query, exp.Star, exp.Window, exp.AggFunc) is not None:
         return False

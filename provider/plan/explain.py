@@ -51,6 +51,8 @@ def _scan(scan: Scan, order: dict[int, int]) -> list[str]:
     if scan.method.pages is not None and scan.method.pages.size is not None:
         size = scan.method.pages.size
         lines.append(f"  pages      {size.param}={size.max}, next by {scan.method.pages.param}")
+    if scan.ending is not None:
+        lines.append(f"  ends       {scan.ending.reason}")
     lines.append(f"  requests   {_requests(scan, scan.method)}")
     return lines
 

@@ -63,6 +63,19 @@ Binding = Given | Keys
 
 
 @dataclass(frozen=True, slots=True)
+class Ending:
+    """When a scan has enough: `sql` is a query for one boolean over its staged table.
+
+    `in_order` says that this rests on the order of one list, so that it holds for a scan with one key only.
+    """
+
+    sql: str
+    arguments: tuple[str, ...]
+    in_order: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Scan:
     """Requests of one method, whose rows fill one staged table.
 
@@ -75,6 +88,8 @@ class Scan:
     resource: Resource
     method: Method
     bindings: tuple[Binding, ...]
+    #: How the scan may end before its last page.
+    ending: Ending | None
     fields: tuple[Field, ...]
     echoes: tuple[Parameter, ...]
     #: Names under which the table is used in the statement.

@@ -9,10 +9,12 @@ from sqlglot import exp
 
 from provider.catalog.catalog import Method, Parameter, Resource
 from provider.catalog.loader import Catalog
+from provider.catalog.types import FieldType
 from provider.errors import BindError, Place, did_you_mean
 from provider.plan.binder import Binder, Block, Columns, Cte, Relation, span
 from provider.plan.bindings import AnyOf, Bindings, Constants, FromQuery, FromRelations, Source, is_volatile
-from provider.plan.physical import Binding, Computed, Given, Keys, Literal, Plan, Scan, Term
+from provider.plan.physical import Binding, Computed, Ending, Given, Keys, Literal, Plan, Scan, Term
+from provider.plan.pushdown import early, is_empty, order_parameter
 from provider.plan.rendering import KeyQueries, Splicer, quoted
 from provider.sql.scanner import Text
 
@@ -81,6 +83,8 @@ class _Planner:
         ).text()
         for use in self._uses.values():
             self._check_echoes(use)
+            if is_empty(use.relation, self._tree) and len(self._group(use)) == 1:
+                use.bindings = _nothing(use)
         scans = tuple(self._scan(u) for u in self._uses.values() if u.same_as is None)
         return Plan(sql, scans, _arguments(sql, self._tree))
 
@@ -461,6 +465,7 @@ class _Planner:
     def _scan(self, use: _Use) -> Scan:
         assert use.method is not None
         group = self._group(use)
+        ending = self._ending(use) if len(group) == 1 else None
         fields = {f for u in group for f in u.fields}
         parameters = use.resource.select_parameters()
         return Scan(
@@ -469,11 +474,36 @@ class _Planner:
             resource=use.resource,
             method=use.method,
             bindings=use.bindings,
+            ending=ending,
             fields=tuple(f for f in use.resource.fields if f.name in fields),
             echoes=tuple(parameters[p] for p in sorted(self._echoes(use))),
             aliases=tuple(u.relation.alias for u in group),
             place=self._place(use),
         )
+
+    def _ending(self, use: _Use) -> Ending | None:
+        """How the scan may end early; what the API must be told for that becomes a binding."""
+        method, relation = use.method, use.relation
+        assert method is not None
+        bound = {p.name for b in use.bindings for p in ((b.parameter,) if isinstance(b, Given) else b.parameters)}
+        sorted_by = method.sorted_by
+        if sorted_by is not None and sorted_by.param in bound:
+            return None  # the statement itself says in which order the API answers
+        recursive: dict[str, Cte] = {}
+        found = early(self._binder, relation, method, self._tree, lambda e: self._queries.sql(e, recursive))
+        if found is None or recursive:
+            return None
+        order = order_parameter(method, found)
+        if order is not None:
+            use.bindings += (Given(order[0], (Literal(order[1]),)),)
+        size = method.pages.size if method.pages is not None else None
+        if size is not None and found.rows is not None and found.rows < size.max:
+            parameter = next((p for p in method.parameters if p.name == size.param), None)
+            if parameter is not None and size.param not in bound:
+                use.bindings += (Given(parameter, (Literal(found.rows),)),)
+        self._note(relation, sorted_by.field if found.order and sorted_by else "", None)
+        sql = "SELECT " + found.enough.replace("{source}", self._queries.source(relation, recursive))
+        return Ending(sql, _arguments(sql, self._tree), found.order is not None, found.reason)
 
     def _place(self, use: _Use) -> Place:
         assert isinstance(use.relation.node, exp.Table)
@@ -527,6 +557,13 @@ class _Planner:
 
 def _only_keyed(methods: list[Method]) -> bool:
     return all(not m.is_list for m in methods)
+
+
+def _nothing(use: _Use) -> tuple[Binding, ...]:
+    """Bindings without a key: no row can matter, so nothing is asked for."""
+    given = [p for b in use.bindings for p in ((b.parameter,) if isinstance(b, Given) else b.parameters)]
+    anything = Parameter("nothing", "nothing", "query", FieldType("string"), required=False)
+    return tuple(Given(p, ()) for p in given) or (Given(anything, ()),)
 
 
 def _term(node: exp.Expr, parameter: Parameter) -> Term:

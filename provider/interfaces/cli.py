@@ -1,0 +1,407 @@
+"""The command `apiql`. Options become arguments here; the work is done elsewhere, and imported when needed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from provider import __version__
+from provider.interfaces import output
+from provider.interfaces.diagnostics import Diagnostics
+
+if TYPE_CHECKING:
+    from provider.catalog.loader import Catalog
+    from provider.engine.connection import Connection
+    from provider.engine.cursor import Cursor
+    from provider.interfaces.render import Row, Style, Write
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+FORMATS = ("table", "csv", "json", "jsonl", "markdown")
+#: Characters of a table's value that a terminal shows, unless --max-width says otherwise.
+TERMINAL_WIDTH = 60
+pass_diagnostics = click.make_pass_decorator(Diagnostics)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run `apiql` with these arguments (default: those of the process), and end the process."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
+    diagnostics = Diagnostics(sys.stderr, os.environ)
+    sys.exit(
+        diagnostics.exit_code(
+            lambda: cli.main(arguments, prog_name="apiql", obj=diagnostics, standalone_mode=False)
+        )
+    )
+
+
+class _Pairs(click.ParamType):
+    """NAME=VALUE."""
+
+    def __init__(self, name: str, metavar: str) -> None:
+        self.name = name
+        self._metavar = metavar
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        return self._metavar
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        name, equals, rest = str(value).partition("=")
+        if not equals or not name:
+            self.fail(f"{value!r} is not {self._metavar}", param, ctx)
+        return name, rest
+
+
+class _Parameter(_Pairs):
+    """NAME=VALUE, where @FILE stands for the text of a file and @@ for a plain @."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        name, text = super().convert(value, param, ctx)
+        if text.startswith("@@"):
+            return name, text[1:]
+        if text.startswith("@"):
+            try:
+                return name, Path(text[1:]).read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as e:
+                self.fail(f"cannot read {text[1:]}: {e}", param, ctx)
+        return name, text
+
+
+def _catalog_options(command: _Command) -> _Command:
+    """The options that say which manifests there are."""
+    manifests = click.option(
+        "--manifests",
+        multiple=True,
+        type=click.Path(exists=True, path_type=Path),
+        metavar="PATH",
+        help="Folder or file of manifests beside the bundled ones. Repeatable.",
+    )
+    versions = click.option(
+        "--api-version",
+        "versions",
+        multiple=True,
+        type=_Pairs("version", "NAME=VERSION"),
+        help="API version of a provider or of provider.service. Repeatable.",
+    )
+    return manifests(versions(command))
+
+
+@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="apiql %(version)s")
+@click.option("--debug", is_flag=True, help="Show the traceback of an internal error.")
+@click.pass_context
+def cli(ctx: click.Context, debug: bool) -> None:
+    """SQL for REST APIs.
+
+    Data goes to stdout, everything else to stderr.
+
+    \b
+    Exit codes: 0 done, 1 error, 2 usage, 4 stopped by a guard,
+    5 partly done, 130 interrupted.
+    """
+    ctx.ensure_object(Diagnostics).debug = debug
+    if ctx.invoked_subcommand is None:
+        with output.stdout() as write:
+            write(ctx.get_help() + "\n")
+
+
+@cli.command()
+@click.argument("sql", required=False)
+@click.option(
+    "-f", "--file", "script", type=click.File(encoding="utf-8"), help="Read the SQL from a file; - is stdin."
+)
+@click.option(
+    "-o", "--output", "format_name", type=click.Choice(FORMATS), default="table", show_default=True, help="Format."
+)
+@click.option(
+    "-p",
+    "--param",
+    "parameters",
+    multiple=True,
+    type=_Parameter("parameter", "NAME=VALUE"),
+    help="Fill {{ NAME }} and $NAME. NAME=@FILE reads a file; @@ at the start is a plain @. Repeatable.",
+)
+@click.option("--dry-run", is_flag=True, help="Print the plan; send nothing.")
+@click.option("--yes", is_flag=True, help="Allow UPDATE and DELETE without WHERE.")
+@click.option(
+    "--max-writes",
+    type=click.IntRange(min=0),
+    default=100,
+    show_default=True,
+    metavar="N",
+    help="Objects that one UPDATE or DELETE may change.",
+)
+@click.option("--database", default=":memory:", metavar="FILE", help="DuckDB file for tables and views.")
+@_catalog_options
+@click.option(
+    "--base-url",
+    "base_urls",
+    multiple=True,
+    type=_Pairs("base_url", "PROVIDER=URL"),
+    help="Where a provider answers. Repeatable.",
+)
+@click.option(
+    "--max-concurrency",
+    type=click.IntRange(min=1),
+    default=16,
+    show_default=True,
+    help="Requests in flight, per provider.",
+)
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Wait for an answer to begin, and between two parts of it.",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Show each request on stderr.")
+@click.option("--no-header", is_flag=True, help="No line of names: csv and table.")
+@click.option("--null", metavar="TEXT", help="What stands for NULL: csv (nothing), table and markdown (NULL).")
+@click.option(
+    "--max-width",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help=f"Cut longer values of a table; 0 does not. Default: {TERMINAL_WIDTH} on a terminal, otherwise 0.",
+)
+@pass_diagnostics
+def query(
+    diagnostics: Diagnostics,
+    sql: str | None,
+    script: Any,
+    format_name: str,
+    parameters: tuple[tuple[str, str], ...],
+    dry_run: bool,
+    yes: bool,
+    max_writes: int,
+    database: str,
+    manifests: tuple[Path, ...],
+    versions: tuple[tuple[str, str], ...],
+    base_urls: tuple[tuple[str, str], ...],
+    max_concurrency: int,
+    timeout: float,
+    verbose: bool,
+    no_header: bool,
+    null: str | None,
+    max_width: int | None,
+) -> None:
+    """Run SQL and print the rows.
+
+    SQL is one statement or several, divided by semicolons and run in order; - reads it from stdin. The first
+    statement that fails ends the script.
+    """
+    if (sql is None) == (script is None):
+        raise click.UsageError("give the SQL, or -f FILE")
+    text = script.read() if script is not None else sys.stdin.read() if sql == "-" else str(sql)
+
+    import provider
+    from provider.interfaces.render import Style
+    from provider.sql.scanner import fill, statements
+
+    values = dict(parameters)
+    if max_width is None:
+        max_width = TERMINAL_WIDTH if output.is_terminal() else 0
+    style = Style(header=not no_header, null=null, max_width=max_width)
+    found = list(statements(fill(text, values)))
+    if not found:
+        raise click.UsageError("there is no statement")
+    connection = provider.connect(
+        database,
+        manifests=manifests,
+        base_urls=dict(base_urls),
+        versions=dict(versions),
+        max_concurrency=max_concurrency,
+        timeout=timeout,
+        max_writes=max_writes,
+        unfiltered_writes=yes,
+        progress=diagnostics.progress,
+        trace=diagnostics.exchange if verbose else None,
+    )
+    with connection, output.stdout() as write:
+        session = _Session(connection, diagnostics, write, format_name, style)
+        for number, statement in enumerate(found, 1):
+            try:
+                if dry_run:
+                    session.explain(statement)
+                else:
+                    session.run(statement, values)
+            except provider.Error:
+                if len(found) > 1:
+                    diagnostics.note(f"statement {number} of {len(found)} failed:")
+                raise
+            except KeyboardInterrupt:
+                diagnostics.clear()
+                raise
+
+
+class _Session:
+    """Runs statements and prints what they give."""
+
+    def __init__(
+        self, connection: Connection, diagnostics: Diagnostics, write: Write, format_name: str, style: Style
+    ) -> None:
+        from provider.interfaces import render
+
+        self._connection = connection
+        self._diagnostics = diagnostics
+        self._write = write
+        self._render = render.FORMATS[format_name]
+        # Tables of several statements are divided for the eye; formats for machines have nothing between them.
+        self._gap = "\n" if format_name in ("table", "markdown") else ""
+        self._style = style
+        self._printed = False
+
+    def explain(self, statement: str) -> None:
+        self._divide()
+        self._write(self._connection.explain(statement).rstrip("\n") + "\n")
+
+    def run(self, statement: str, values: Mapping[str, str]) -> None:
+        self._diagnostics.begin()
+        cursor = self._connection.execute(statement, values)
+        self._diagnostics.clear()
+        if cursor.description is None:
+            self._diagnostics.note(cursor.message)
+            return
+        self._divide()
+        self._print(cursor)
+
+    def _print(self, cursor: Cursor) -> None:
+        from provider.interfaces.render import Column
+
+        columns = [Column(d[0], d[1]) for d in cursor.description or ()]
+        written = self._render(columns, _batches(cursor), self._write, self._style)
+        requests = cursor.report.requests
+        sent = f", {_count(requests, 'request')}" if requests else ""
+        done = f"{cursor.message} " if cursor.message else ""
+        self._diagnostics.note(f"{done}({_count(written.rows, 'row')}{sent})")
+        if written.cut:
+            self._diagnostics.note(
+                f"{_count(written.cut, 'value')} cut at {self._style.max_width} characters; --max-width 0 shows all"
+            )
+        if cursor.report.truncated:
+            ended = "; ".join(f"{s.resource}: {s.ended}" for s in cursor.report.scans if s.ended != "complete")
+            self._diagnostics.warning("rows are missing: a limit ended the reading" + (f" ({ended})" if ended else ""))
+
+    def _divide(self) -> None:
+        if self._printed:
+            self._write(self._gap)
+        self._printed = True
+
+
+def _batches(cursor: Cursor) -> Iterator[list[Row]]:
+    """The rows in batches, of which there is at least one."""
+    from provider.interfaces.render import BATCH
+
+    yield cursor.fetchmany(BATCH)
+    while rows := cursor.fetchmany(BATCH):
+        yield rows
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+@cli.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8089, show_default=True, help="Port; 0 takes a free one."
+)
+@click.option(
+    "--data", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Keep the objects here, not in memory."
+)
+@click.option(
+    "--latency",
+    type=click.FloatRange(min=0),
+    default=0.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Added to each answer.",
+)
+@click.option(
+    "--fail-rate",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    metavar="SHARE",
+    help="Share of requests that are answered 500, 0 to 1.",
+)
+@click.option("--rate-limit", type=click.IntRange(min=1), metavar="N", help="Requests per minute before 429.")
+def emulator(**options: Any) -> None:
+    """Run a local server that speaks the Assistants API.
+
+    It needs no key and no network. Latency, failures and a rate limit are for practice.
+    """
+    from provider.emulator import serve
+
+    serve(**options)
+
+
+@cli.command()
+def demo() -> None:
+    """A guided tour against an emulator of its own; needs no key."""
+    from provider.interfaces.demo import tour
+
+    with output.stdout() as write:
+        tour(write)
+
+
+@cli.group()
+def manifest() -> None:
+    """Read, check and document manifests."""
+
+
+@manifest.command()
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
+@pass_diagnostics
+def check(diagnostics: Diagnostics, paths: tuple[Path, ...]) -> None:
+    """Load manifests completely, and list the resources in them.
+
+    PATH is a folder of providers, one provider's folder, or a file. Mistakes are told on stderr, for all paths.
+    """
+    from provider.catalog import loader
+    from provider.errors import Error
+
+    failure: Error | None = None
+    with output.stdout() as write:
+        for path in paths:
+            try:
+                write("".join(f"{name}\n" for name in loader.check(path)))
+            except Error as error:
+                if failure is not None:
+                    diagnostics.error(failure)
+                failure = error
+    if failure is not None:
+        raise failure
+
+
+@manifest.command()
+@click.argument("name", required=False)
+@_catalog_options
+def docs(name: str | None, manifests: tuple[Path, ...], versions: tuple[tuple[str, str], ...]) -> None:
+    """Print the documentation of a resource as Markdown.
+
+    NAME is provider.service.resource. Of a service its resources are listed, of a provider its services, and
+    without a NAME all providers.
+    """
+    from provider.catalog.loader import Catalog
+    from provider.interfaces.page import document
+
+    catalog: Catalog = Catalog(manifests, dict(versions))
+    with output.stdout() as write:
+        write(document(catalog, name))
+
+
+@manifest.command()
+def schema() -> None:
+    """Print the JSON Schema of a manifest document, for editors."""
+    import json
+
+    from provider.catalog.manifest import json_schema
+
+    with output.stdout() as write:
+        write(json.dumps(json_schema(), indent=2) + "\n")
