@@ -16,6 +16,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import httpx
+
     from provider.engine.connection import Connection
     from provider.engine.cursor import Cursor
     from provider.errors import (
@@ -72,6 +74,8 @@ def connect(
     retries: int = 4,
     max_writes: int = 100,
     unfiltered_writes: bool = False,
+    allow_plain_http: bool = False,
+    http_client: httpx.AsyncClient | None = None,
     progress: Callable[[int, int], None] | None = None,
     trace: Callable[[Exchange], None] | None = None,
 ) -> Connection:
@@ -88,6 +92,8 @@ def connect(
         retries: how often a read is repeated after a fault that may pass; a write never is.
         max_writes: how many objects one UPDATE, REPLACE or DELETE may change.
         unfiltered_writes: permit UPDATE and DELETE without WHERE.
+        allow_plain_http: permit http:// to hosts other than this machine; credentials travel in clear.
+        http_client: an `httpx.AsyncClient` to send through, with its own transport, hooks, proxies and timeouts.
         progress: called with (requests sent, rows read) while a statement fetches.
         trace: called with each request that was sent, without secrets; on another thread.
 
@@ -108,6 +114,8 @@ def connect(
         retries=retries,
         max_writes=max_writes,
         unfiltered_writes=unfiltered_writes,
+        allow_plain_http=allow_plain_http,
+        http_client=http_client,
         progress=progress,
         trace=trace,
     )

@@ -7,7 +7,7 @@ import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import duckdb
 
@@ -35,6 +35,9 @@ from provider.rest.retry import RetryPolicy
 from provider.sql.scanner import Text
 from provider.sql.statements import Describe, Exec, Explain, Query, Show, Statement, Write, parse, parse_failure
 
+if TYPE_CHECKING:
+    import httpx
+
 _RESOURCE_NAME = re.compile(r"\b([A-Za-z_]\w*)\.[A-Za-z_]\w*\.[A-Za-z_]\w*")
 
 
@@ -57,6 +60,8 @@ class Connection:
         retries: int = 4,
         max_writes: int = 100,
         unfiltered_writes: bool = False,
+        allow_plain_http: bool = False,
+        http_client: httpx.AsyncClient | None = None,
         progress: Progress | None = None,
         trace: Callable[[Exchange], None] | None = None,
     ) -> None:
@@ -76,6 +81,8 @@ class Connection:
             timeout=timeout,
             retry=RetryPolicy(attempts=retries + 1),
             observe=self._observe,
+            allow_plain_http=allow_plain_http,
+            http_client=http_client,
         )
         self._report = Report()
         self._open: DuckResult | None = None

@@ -120,7 +120,7 @@ class Stage:
         """Add the rows of `pages`, in order, in one statement; all of them or none.
 
         Returns:
-            The number of rows added. Memory in use is a small multiple of the bodies: see `BATCH_BYTES`.
+            The number of rows added. Memory in use is about ten times the bodies: see `BATCH_BYTES`.
 
         Raises:
             CoercionError: a value does not fit its type.

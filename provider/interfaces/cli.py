@@ -34,13 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         stream.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
     diagnostics = Diagnostics(sys.stderr, os.environ)
     sys.exit(
-        diagnostics.exit_code(
-            lambda: cli.main(arguments, prog_name="apiql", obj=diagnostics, standalone_mode=False)
-        )
+        diagnostics.exit_code(lambda: cli.main(arguments, prog_name="apiql", obj=diagnostics, standalone_mode=False))
     )
 
 
-class _Pairs(click.ParamType):
+class _Pairs(click.ParamType[tuple[str, str]]):
     """NAME=VALUE."""
 
     def __init__(self, name: str, metavar: str) -> None:
@@ -112,9 +110,7 @@ def cli(ctx: click.Context, debug: bool) -> None:
 
 @cli.command()
 @click.argument("sql", required=False)
-@click.option(
-    "-f", "--file", "script", type=click.File(encoding="utf-8"), help="Read the SQL from a file; - is stdin."
-)
+@click.option("-f", "--file", "script", type=click.File(encoding="utf-8"), help="Read the SQL from a file; - is stdin.")
 @click.option(
     "-o", "--output", "format_name", type=click.Choice(FORMATS), default="table", show_default=True, help="Format."
 )
@@ -234,9 +230,6 @@ def query(
                 if len(found) > 1:
                     diagnostics.note(f"statement {number} of {len(found)} failed:")
                 raise
-            except KeyboardInterrupt:
-                diagnostics.clear()
-                raise
 
 
 class _Session:
@@ -312,7 +305,10 @@ def _count(number: int, noun: str) -> str:
     "--port", type=click.IntRange(0, 65535), default=8089, show_default=True, help="Port; 0 takes a free one."
 )
 @click.option(
-    "--data", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Keep the objects here, not in memory."
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Keep objects here, not in memory.",
 )
 @click.option(
     "--latency",

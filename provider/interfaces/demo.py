@@ -85,7 +85,7 @@ SELECT t.metadata->>'topic' AS topic, m.role, m.content->0->'text'->>'value' AS 
 FROM openai.assistants.threads t
 JOIN openai.assistants.messages m ON m.thread_id = t.id
 WHERE t.id IN ('{{ billing }}', '{{ delivery }}', '{{ returns }}')
-ORDER BY topic, m.created_at, m.id""",
+ORDER BY topic, text""",
         )
         self._show(
             "EXPLAIN says which requests a statement would send, and sends none.",

@@ -93,7 +93,7 @@ class Diagnostics:
         except (KeyboardInterrupt, click.Abort):
             self.note("interrupted")
             return INTERRUPTED
-        except Exception as error:  # noqa: BLE001 -- a person must not see a traceback, whatever it was
+        except Exception as error:  # a person must not see a traceback, whatever it was
             self._internal(error)
             return FAILED
         return DONE
@@ -122,4 +122,3 @@ class Diagnostics:
             self._stream.write(_CLEAR_LINE)
             self._stream.flush()
             self._progress_shown = False
-

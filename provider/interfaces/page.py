@@ -13,16 +13,17 @@ from provider.catalog.loader import Catalog
 from provider.errors import BindError
 from provider.interfaces.render import Column, Style, markdown
 
-#: Names that DuckDB's grammar does not take for a column without quotes.
-RESERVED = frozenset(
-    """all analyse analyze and anti any array as asc asof asymmetric at authorization binary both by case cast check
+_RESERVED = """
+    all analyse analyze and anti any array as asc asof asymmetric at authorization binary both by case cast check
     collate collation column columns concurrently constraint create cross default deferrable desc describe distinct do
     else end except false fetch for foreign freeze from full generated glob group having ilike in initially inner
     intersect into is isnull join lambda lateral leading left like limit map natural not notnull null offset on only or
     order outer overlaps pivot pivot_longer pivot_wider placing positional primary qualify references returning right
     select semi show similar some struct summarize symmetric table tablesample then to trailing true try_cast union
-    unique unpack unpivot using variadic verbose when where window with""".split()
-)
+    unique unpack unpivot using variadic verbose when where window with
+"""
+#: Names that DuckDB's grammar does not take for a column without quotes.
+RESERVED = frozenset(_RESERVED.split())
 _LINE = 100
 
 
@@ -63,9 +64,7 @@ def _page(resource: Resource, service: Service) -> str:
         _sentences(resource.description, _versions(service)),
         _table(("", ""), named),
         "## Fields",
-        _table(
-            ("name", "type", "description"), ((f.name, str(f.type), _described(f)) for f in resource.fields)
-        ),
+        _table(("name", "type", "description"), ((f.name, str(f.type), _described(f)) for f in resource.fields)),
         "## Methods",
         _table(
             ("name", "accessible by", "required params", "description"),
@@ -114,7 +113,11 @@ def _examples(resource: Resource, method: Method) -> Iterator[str]:
             everything = [p for p in method.parameters if not _pages(method, p)]
             returning = _returning(method)
             if method.required and len(method.required) < len(everything):
-                yield _sql(_sentences(sentence, "Only what is required:"), _insert(resource, method, method.required), returning)
+                yield _sql(
+                    _sentences(sentence, "Only what is required:"),
+                    _insert(resource, method, method.required),
+                    returning,
+                )
                 sentence = "All that it takes:"
             yield _sql(sentence, _insert(resource, method, everything), returning)
         case "UPDATE" | "REPLACE":

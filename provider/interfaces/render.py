@@ -135,9 +135,7 @@ def markdown(columns: Sequence[Column], batches: Iterable[Sequence[Row]], write:
     write("| " + " | ".join("---:" if c.is_numeric else "---" for c in columns) + " |\n")
     for batch in batches:
         for row in batch:
-            cells = (
-                null if v is None else markdown_cell(encode(v)) for v, encode in zip(row, encoders, strict=True)
-            )
+            cells = (null if v is None else markdown_cell(encode(v)) for v, encode in zip(row, encoders, strict=True))
             write("| " + " | ".join(cells) + " |\n")
         written.rows += len(batch)
     return written

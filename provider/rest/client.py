@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urljoin, urlsplit
 
 from provider.catalog.catalog import Method, Provider, Service
@@ -25,7 +26,10 @@ from provider.errors import (
 from provider.rest import auth
 from provider.rest.request import Call
 from provider.rest.retry import RETRIED, RetryPolicy, retry_after
-from provider.rest.transport import Request, Response, Timeouts, Transport
+from provider.rest.transport import Request, Response
+
+if TYPE_CHECKING:
+    import httpx
 
 _MAX_REDIRECTS = 5
 _DETAIL = 2_000
@@ -47,6 +51,13 @@ class Exchange:
     waited: float
 
 
+class Sender(Protocol):
+    """What a client needs of a transport."""
+
+    async def send(self, request: Request) -> Response: ...
+    async def aclose(self) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """Where a method's calls go: its provider and service, as the catalog has them."""
@@ -65,6 +76,8 @@ class Client:
         timeout: seconds to wait for an answer to begin, and between two parts of it.
         retry: see `RetryPolicy`.
         observe: told of each exchange; called on the client's event loop.
+        allow_plain_http: permit http:// to hosts other than this machine.
+        http_client: a client to send through, instead of one's own connections.
     """
 
     def __init__(
@@ -77,6 +90,7 @@ class Client:
         retry: RetryPolicy,
         observe: Callable[[Exchange], None],
         allow_plain_http: bool = False,
+        http_client: httpx.AsyncClient | None = None,
     ) -> None:
         self._environ = environ
         self._base_urls = base_urls
@@ -85,7 +99,8 @@ class Client:
         self._retry = retry
         self._observe = observe
         self._allow_plain_http = allow_plain_http
-        self._transports: dict[str, Transport] = {}
+        self._http_client = http_client
+        self._transports: dict[str, Sender] = {}
         self._slots: dict[str, asyncio.Semaphore] = {}
 
     def base_url(self, provider: Provider) -> str:
@@ -201,14 +216,23 @@ class Client:
         finally:
             self._observe(Exchange(method.name, call, status, size, time.monotonic() - started, waited))
 
-    def _transport(self, provider: Provider) -> Transport:
+    def _transport(self, provider: Provider) -> Sender:
         if provider.name not in self._transports:
-            self._transports[provider.name] = Transport(
-                max_connections=self._max_concurrency,
-                timeouts=Timeouts(read=self._timeout),
-                allow_plain_http=self._allow_plain_http,
-            )
+            self._transports[provider.name] = self._new_transport()
         return self._transports[provider.name]
+
+    def _new_transport(self) -> Sender:
+        if self._http_client is not None:
+            from provider.rest.httpx_client import HttpxTransport
+
+            return HttpxTransport(self._http_client)
+        from provider.rest.transport import Timeouts, Transport
+
+        return Transport(
+            max_connections=self._max_concurrency,
+            timeouts=Timeouts(read=self._timeout),
+            allow_plain_http=self._allow_plain_http,
+        )
 
     def _refusal(self, target: Target, call: Call, response: Response) -> Exception:
         """What a status outside 2xx means, with the API's own words beneath."""
