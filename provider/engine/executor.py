@@ -155,10 +155,11 @@ class Executor:
             arguments = {n: self._arguments[n] for n in binding.arguments}
             return self._duck.execute(binding.sql, arguments or None).fetchall()
         found: dict[tuple[Any, ...], None] = {}
-        for term in binding.terms:
-            for value in self._evaluate(term, binding.parameter.type.duckdb):
-                if value is not None:
-                    found[(value,)] = None
+        types = [p.type.duckdb for p in binding.parameters]
+        for row in binding.rows:
+            for key in itertools.product(*(self._evaluate(t, type_) for t, type_ in zip(row, types, strict=True))):
+                if None not in key:
+                    found[key] = None
         return list(found)
 
     def _evaluate(self, term: Term, type_: str) -> list[Any]:
@@ -166,6 +167,10 @@ class Executor:
         if isinstance(term, Literal):
             return [term.value]
         arguments = {n: self._arguments[n] for n in term.arguments}
+        if type_ == "VARCHAR" and [term.sql] == [f"${n}" for n in arguments]:
+            (value,) = arguments.values()
+            if isinstance(value, str) or value is None:
+                return [value]
         sql = f"SELECT CAST(v AS {type_}) FROM (SELECT {term.sql} AS v) AS term"
         return [row[0] for row in self._duck.execute(sql, arguments or None).fetchall()]
 

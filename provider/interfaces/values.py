@@ -172,7 +172,7 @@ def _embedded(text: str) -> str:
         _STRICT.decode(text)
     except (ValueError, RecursionError):
         return _string(text)
-    return UNSAFE.sub(lambda m: " " if m[0] in "\n\r\t" else f"\\u{ord(m[0]):04x}", text)
+    return UNSAFE.sub(lambda m: " " if m[0] in "\n\r\t" else f"\\u{ord(m[0]):04x}", text.strip())
 
 
 def _refuse(constant: str) -> float:

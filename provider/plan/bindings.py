@@ -19,9 +19,14 @@ Slot = tuple[Relation, str]
 
 @dataclass(frozen=True, slots=True)
 class Constants:
-    """Values that need no table: literals, parameters, expressions over them. Empty: no row can match."""
+    """Values that need no table: literals, parameters, expressions over them. Empty: no row can match.
+
+    Sources with the same `rows` give the columns of one list of rows, `(a, b) IN ((1, 2), (3, 4))`: the
+    n-th values belong together.
+    """
 
     values: tuple[exp.Expr, ...]
+    rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +186,7 @@ class Bindings:
             width = len(left.expressions)
             if query is None and all(isinstance(r, exp.Tuple) and len(r.expressions) == width for r in rows):
                 for i, item in enumerate(left.expressions):
-                    yield from self._listed(item, [r.expressions[i] for r in rows], block)
+                    yield from self._listed(item, [r.expressions[i] for r in rows], block, id(predicate))
             return
         if query is None:
             yield from self._listed(left, predicate.expressions, block)
@@ -192,12 +197,14 @@ class Bindings:
             if source is not None:
                 yield slot, source
 
-    def _listed(self, item: exp.Expr, values: list[exp.Expr], block: Block) -> Iterator[tuple[Slot, Source | Slot]]:
+    def _listed(
+        self, item: exp.Expr, values: list[exp.Expr], block: Block, rows: int | None = None
+    ) -> Iterator[tuple[Slot, Source | Slot]]:
         slot = self._slot(item, block)
         if slot is None:
             return
         if all(is_constant(v) for v in values):
-            yield slot, Constants(tuple(values))
+            yield slot, Constants(tuple(values), rows)
             return
         parts = [self._value(v, block) for v in values]
         if all(p is not None for p in parts):
@@ -212,10 +219,13 @@ class Bindings:
                 for branch in branches:
                     found = branch[slot]
                     parts.append(_as_source(found) if isinstance(found, tuple) else found)
-                if all(isinstance(p, Constants) for p in parts):
-                    yield slot, Constants(tuple(v for p in parts if isinstance(p, Constants) for v in p.values))
-                else:
+                constants = [p for p in parts if isinstance(p, Constants)]
+                if len(constants) < len(parts):
                     yield slot, AnyOf(tuple(parts))
+                    continue
+                # One value a branch: the columns of `(a = 1 AND b = 2) OR (a = 3 AND b = 4)` are rows too.
+                rows = id(predicate) if all(len(c.values) == 1 for c in constants) else None
+                yield slot, Constants(tuple(v for c in constants for v in c.values), rows)
 
     def _last_facts(self, branch: exp.Expr, block: Block) -> Iterator[tuple[Slot, Source | Slot]]:
         for part in conjuncts(branch):

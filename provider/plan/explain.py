@@ -42,7 +42,7 @@ def _scan(scan: Scan, order: dict[int, int]) -> list[str]:
     ]
     for binding in scan.bindings:
         if isinstance(binding, Given):
-            lines.append(f"  {binding.parameter.name} = {_terms(binding)}")
+            lines.append(f"  {', '.join(p.name for p in binding.parameters)} = {_rows(binding)}")
         else:
             named = ", ".join(p.name for p in binding.parameters)
             after = f", after scan {', '.join(str(order[n]) for n in sorted(binding.scans))}" if binding.scans else ""
@@ -57,11 +57,11 @@ def _scan(scan: Scan, order: dict[int, int]) -> list[str]:
     return lines
 
 
-def _terms(binding: Given) -> str:
-    shown = [str(t) for t in binding.terms[:5]]
-    more = len(binding.terms) - len(shown)
+def _rows(binding: Given) -> str:
+    shown = [str(r[0]) if len(r) == 1 else f"({', '.join(map(str, r))})" for r in binding.rows[:5]]
+    more = len(binding.rows) - len(shown)
     listed = ", ".join(shown) + (f", ... ({more} more)" if more else "")
-    return listed if len(binding.terms) == 1 else f"any of {listed}" if binding.terms else "nothing: no row can match"
+    return listed if len(binding.rows) == 1 else f"any of {listed}" if binding.rows else "nothing: no row can match"
 
 
 def _requests(scan: Scan, method: Method) -> str:
@@ -74,9 +74,9 @@ def _requests(scan: Scan, method: Method) -> str:
             return f"one {unit if unit == 'request' else 'list'} a distinct key" + (
                 ", each of one page or more" if method.pages else ""
             )
-        terms = set(binding.terms)
-        keys *= len(terms)
-        exact = exact and not (len(terms) > 1 and any(isinstance(t, Computed) for t in terms))
+        rows = set(binding.rows)
+        keys *= len(rows)
+        exact = exact and not (len(rows) > 1 and any(isinstance(t, Computed) for row in rows for t in row))
     if keys == 0:
         return "none"
     if method.pages is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from provider.catalog.catalog import Field, Method, Parameter, Resource
@@ -36,10 +37,15 @@ Term = Literal | Computed
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A parameter bound by constants; one request each."""
+    """Parameters bound by rows of constants; usually it is one parameter, and a row is one value."""
 
-    parameter: Parameter
-    terms: tuple[Term, ...]
+    parameters: tuple[Parameter, ...]
+    rows: tuple[tuple[Term, ...], ...]
+
+    @staticmethod
+    def one(parameter: Parameter, terms: Iterable[Term]) -> Given:
+        """A single parameter that takes each of the terms."""
+        return Given((parameter,), tuple((t,) for t in terms))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +107,7 @@ class Scan:
         """The bound parameters in the order of the key tuples."""
         found: list[Parameter] = []
         for b in self.bindings:
-            found += (b.parameter,) if isinstance(b, Given) else b.parameters
+            found += b.parameters
         return tuple(found)
 
     @property

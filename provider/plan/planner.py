@@ -192,23 +192,30 @@ class _Planner:
 
     def _bind(self, use: _Use, method: Method, resolved: set[int] | None) -> tuple[Binding, ...] | None:
         """Bindings for all required parameters and for the optional ones that narrow; None if one is missing."""
-        given: list[Binding] = []
+        found: list[Binding] = []
         joined: dict[Parameter, FromRelations] = {}
+        constant: dict[Parameter, Constants] = {}
         for parameter in method.required:
             binding = self._source_of(use, parameter, resolved)
-            if binding is None:
-                return None
-            if isinstance(binding, FromRelations):
-                joined[parameter] = binding
-            else:
-                given.append(binding)
-        given += self._joined(use, joined)
-        return (*given, *self._optional(use, method))
+            match binding:
+                case None:
+                    return None
+                case FromRelations():
+                    joined[parameter] = binding
+                case Constants():
+                    constant[parameter] = binding
+                case _:
+                    found.append(binding)
+        found += _given(constant)
+        found += self._joined(use, joined)
+        return (*found, *self._optional(use, method))
 
-    def _source_of(self, use: _Use, parameter: Parameter, resolved: set[int] | None) -> Binding | FromRelations | None:
+    def _source_of(
+        self, use: _Use, parameter: Parameter, resolved: set[int] | None
+    ) -> Keys | Constants | FromRelations | None:
         for source in self._sources(use, parameter):
             if isinstance(source, Constants):
-                return Given(parameter, tuple(_term(v, parameter) for v in source.values))
+                return source
             if resolved is None:
                 continue
             needs = self._needs(source)
@@ -250,7 +257,7 @@ class _Planner:
             # Several values would mean several lists; one list and DuckDB's filter is cheaper, unless the
             # parameter is no field, so that only the API can tell the rows apart.
             if own or len(constants.values) <= 1:
-                found.append(Given(parameter, tuple(_term(v, parameter) for v in constants.values)))
+                found.append(Given.one(parameter, [_term(v, parameter) for v in constants.values]))
         return found
 
     # -- keys from relations ---------------------------------------------------------------------
@@ -485,7 +492,7 @@ class _Planner:
         """How the scan may end early; what the API must be told for that becomes a binding."""
         method, relation = use.method, use.relation
         assert method is not None
-        bound = {p.name for b in use.bindings for p in ((b.parameter,) if isinstance(b, Given) else b.parameters)}
+        bound = {p.name for b in use.bindings for p in b.parameters}
         sorted_by = method.sorted_by
         if sorted_by is not None and sorted_by.param in bound:
             return None  # the statement itself says in which order the API answers
@@ -495,12 +502,12 @@ class _Planner:
             return None
         order = order_parameter(method, found)
         if order is not None:
-            use.bindings += (Given(order[0], (Literal(order[1]),)),)
+            use.bindings += (Given.one(order[0], [Literal(order[1])]),)
         size = method.pages.size if method.pages is not None else None
         if size is not None and found.rows is not None and found.rows < size.max:
             parameter = next((p for p in method.parameters if p.name == size.param), None)
             if parameter is not None and size.param not in bound:
-                use.bindings += (Given(parameter, (Literal(found.rows),)),)
+                use.bindings += (Given.one(parameter, [Literal(found.rows)]),)
         self._note(relation, sorted_by.field if found.order and sorted_by else "", None)
         sql = "SELECT " + found.enough.replace("{source}", self._queries.source(relation, recursive))
         return Ending(sql, _arguments(sql, self._tree), found.order is not None, found.reason)
@@ -538,7 +545,7 @@ class _Planner:
 
     def _check_echoes(self, use: _Use) -> None:
         """A parameter that is used as a column has a value only where something binds it."""
-        bound = {p.name for b in use.bindings for p in ((b.parameter,) if isinstance(b, Given) else b.parameters)}
+        bound = {p.name for b in use.bindings for p in b.parameters}
         for name in sorted(use.parameters - bound):
             if use.resource.field(name) is None and use.resource.key_field(name) is None:
                 raise self._unbound_column(use, name)
@@ -561,9 +568,24 @@ def _only_keyed(methods: list[Method]) -> bool:
 
 def _nothing(use: _Use) -> tuple[Binding, ...]:
     """Bindings without a key: no row can matter, so nothing is asked for."""
-    given = [p for b in use.bindings for p in ((b.parameter,) if isinstance(b, Given) else b.parameters)]
+    given = [p for b in use.bindings for p in b.parameters]
     anything = Parameter("nothing", "nothing", "query", FieldType("string"), required=False)
-    return tuple(Given(p, ()) for p in given) or (Given(anything, ()),)
+    return tuple(Given((p,), ()) for p in given) or (Given((anything,), ()),)
+
+
+def _given(constant: dict[Parameter, Constants]) -> list[Given]:
+    """Bindings by constants; parameters whose values come in rows stay together."""
+    found: list[Given] = []
+    done: set[int] = set()
+    for parameter, source in constant.items():
+        if source.rows is None:
+            found.append(Given.one(parameter, [_term(v, parameter) for v in source.values]))
+        elif source.rows not in done:
+            done.add(source.rows)
+            group = {p: s for p, s in constant.items() if s.rows == source.rows}
+            columns = [[_term(v, p) for v in s.values] for p, s in group.items()]
+            found.append(Given(tuple(group), tuple(zip(*columns, strict=True))))
+    return found
 
 
 def _term(node: exp.Expr, parameter: Parameter) -> Term:
