@@ -22,13 +22,16 @@ from provider.engine.results import DuckResult
 from provider.engine.shows import describe, show
 from provider.engine.staging import Page
 from provider.engine.tables import StagedTable
+from provider.engine.views import View, Views, definition, dropped, refreshed
 from provider.engine.writes import Guard, calls, check, send_all
-from provider.errors import InterfaceError, NotSupportedError, ProgrammingError
+from provider.errors import BindError, InterfaceError, NotSupportedError, ProgrammingError, did_you_mean
+from provider.plan.binder import Binder
 from provider.plan.explain import explain_query, explain_write
+from provider.plan.names import Names
 from provider.plan.physical import Plan
 from provider.plan.planner import plan_query
 from provider.plan.rendering import quoted
-from provider.plan.writes import ANSWERS, WritePlan, plan_exec, plan_write, resource_of
+from provider.plan.writes import ANSWERS, WritePlan, plan_exec, plan_write, target_of
 from provider.rest.client import Client, Exchange, Target
 from provider.rest.request import Call
 from provider.rest.retry import RetryPolicy
@@ -38,6 +41,7 @@ from provider.sql.statements import Describe, Exec, Explain, Query, Show, Statem
 if TYPE_CHECKING:
     import httpx
 
+_USE = re.compile(r"USE\s+(\w+)(?:\.(\w+))?", re.IGNORECASE)
 _RESOURCE_NAME = re.compile(r"\b([A-Za-z_]\w*)\.[A-Za-z_]\w*\.[A-Za-z_]\w*")
 
 
@@ -93,6 +97,8 @@ class Connection:
             raise translate(e, Text("", ""), None) from None
         # A name that is no table must be an error, not whatever Python variable happens to have that name.
         self._duck.execute("SET python_enable_replacements = false")
+        self._views = Views(self._duck)
+        self._default: tuple[str, ...] = ()
 
     # -- PEP 249 ---------------------------------------------------------------------------------
 
@@ -160,22 +166,88 @@ class Connection:
     def _run_one(self, statement: Statement, arguments: Mapping[str, object]) -> tuple[DuckResult, str]:
         match statement:
             case Query():
-                return self._execute(self._plan(statement), statement.text, arguments)
-            case Write() if resource_of(statement.tree, self.catalog) is not None:
-                return self._write(plan_write(statement, self.catalog, self._columns), statement.text, arguments)
+                return self._view(statement, arguments) or self._use(statement) or self._run_query(statement, arguments)
+            case Write() if self._names().target(target_of(statement.tree)) is not None:
+                return self._write(plan_write(statement, self._names()), statement.text, arguments)
             case Write():
-                return self._execute(self._plan(_as_query(statement)), statement.text, arguments)
+                return self._run_query(_as_query(statement), arguments)
             case Exec():
-                return self._write(plan_exec(statement, self.catalog, self._columns), statement.text, arguments)
+                return self._write(plan_exec(statement, self._names()), statement.text, arguments)
             case Show():
                 return self._rows(*show(statement, self.catalog), statement.text, statement)
             case Describe():
                 described = describe(statement, self.catalog)
                 if described is None:
-                    return self._execute(self._plan(Query(statement.text, None)), statement.text, arguments)
+                    return self._run_query(Query(statement.text, None), arguments)
                 return self._rows(*described, statement.text)
             case Explain():
                 return self._explain(statement, arguments)
+
+    def _run_query(self, query: Query, arguments: Mapping[str, object]) -> tuple[DuckResult, str]:
+        return self._execute(self._plan(query), query.text, arguments)
+
+    def _view(self, query: Query, arguments: Mapping[str, object]) -> tuple[DuckResult, str] | None:
+        """CREATE, REFRESH and DROP of views over resources; None for everything else."""
+        sql = query.text.sql
+        found = definition(sql)
+        if found is not None:
+            view = found.view
+            source = parse(view.sql)[0]
+            if not isinstance(source, Query) or (not view.materialized and not self._reads_resources(source)):
+                return None
+            if found.only_if_new and view.name.lower() in self._views.all():
+                return self._done("CREATE VIEW")
+            if view.materialized:
+                self._materialize(view, arguments)
+            self._views.save(view, replace=found.replace)
+            return self._done("CREATE VIEW")
+        name = refreshed(sql)
+        if name is not None:
+            kept = self._views.all().get(name.lower())
+            if kept is None or not kept.materialized:
+                raise BindError(f'no materialized view "{name}"', remedy=did_you_mean(name, self._views.all()))
+            self._materialize(kept, arguments)
+            return self._done("REFRESH")
+        name = dropped(sql)
+        if name is not None and name.lower() in self._views.all():
+            self._views.drop(name)
+            return self._done("DROP VIEW")
+        return None
+
+    def _reads_resources(self, query: Query) -> bool:
+        """Whether a query names a resource, directly or through a view; unknown names are errors."""
+        opened = self._views.open(query)
+        if opened.tree is None:
+            return False
+        binder = Binder(self._names(), opened.text)
+        binder.bind(opened.tree)
+        return bool(binder.resources)
+
+    def _materialize(self, view: View, arguments: Mapping[str, object]) -> None:
+        """Fill a materialized view's table; the old rows stay until the new ones are there."""
+        columns = f" ({', '.join(quoted(c) for c in view.columns)})" if view.columns else ""
+        rows = f"SELECT * FROM ({view.sql}) AS {quoted(view.name)}{columns}"
+        text = f"CREATE OR REPLACE TABLE {quoted(view.name)} AS {rows}"
+        statement = parse(text)[0]
+        assert isinstance(statement, Query)
+        result, _ = self._run_query(statement, arguments)
+        result.close()
+
+    def _use(self, query: Query) -> tuple[DuckResult, str] | None:
+        """`USE provider` and `USE provider.service`; a local schema's name is DuckDB's."""
+        m = _USE.fullmatch(query.text.sql.strip())
+        if m is None or not self.catalog.has_provider(m[1]):
+            return None
+        if m[2] is not None:
+            self.catalog.service(m[1], m[2])
+        self._default = (m[1],) if m[2] is None else (m[1], m[2])
+        return self._done("USE")
+
+    def _done(self, message: str) -> tuple[DuckResult, str]:
+        return DuckResult(self._duck, _unchanged, lambda: None, has_rows=False), message
+
+    def _names(self) -> Names:
+        return Names(self.catalog, self._columns, self._views.open, self._default)
 
     def explain(self, sql: str) -> str:
         """The plan of each statement of a script as text: methods, requests, and where values come from.
@@ -200,12 +272,12 @@ class Connection:
                 if plan.scans:
                     self._check_sql(plan, statement.text)
                 return explain_query(plan)
-            case Write() if resource_of(statement.tree, self.catalog) is not None:
-                return explain_write(plan_write(statement, self.catalog, self._columns))
+            case Write() if self._names().target(target_of(statement.tree)) is not None:
+                return explain_write(plan_write(statement, self._names()))
             case Write():
                 return explain_query(self._plan(_as_query(statement)))
             case Exec():
-                return explain_write(plan_exec(statement, self.catalog, self._columns))
+                return explain_write(plan_exec(statement, self._names()))
         return ["Nothing is sent"]
 
     def _explain(self, statement: Explain, arguments: Mapping[str, object]) -> tuple[DuckResult, str]:
@@ -290,8 +362,9 @@ class Connection:
         return DuckResult(self._duck, lambda e: translate(e, text, None), lambda: None), ""
 
     def _plan(self, query: Query) -> Plan:
-        if query.tree is not None:
-            return plan_query(query.tree, query.text, self.catalog, self._columns)
+        opened = self._views.open(query)
+        if opened.tree is not None:
+            return plan_query(opened.tree, opened.text, self._names())
         for m in _RESOURCE_NAME.finditer(query.text.sql):
             if self.catalog.has_provider(m[1]):
                 raise parse_failure(query)
@@ -333,7 +406,10 @@ class Connection:
         statements = self._duck.extract_statements(sql)
         kind = statements[0].expected_result_type if len(statements) == 1 else [duckdb.ExpectedResultType.QUERY_RESULT]
         self._duck.execute(sql, arguments or None)
-        if duckdb.ExpectedResultType.QUERY_RESULT in kind:
+        if kind == [duckdb.ExpectedResultType.QUERY_RESULT] or (
+            # What may change rows has rows of its own only with RETURNING; else DuckDB answers their count.
+            duckdb.ExpectedResultType.QUERY_RESULT in kind and [d[0] for d in self._duck.description or ()] != ["Count"]
+        ):
             return DuckResult(self._duck, convert, on_close), ""
         verb = re.sub(r"^(\s|--[^\n]*\n|/\*.*?\*/)*", "", sql, flags=re.DOTALL).split(None, 1)[0].upper().rstrip(";")
         if duckdb.ExpectedResultType.CHANGED_ROWS in kind:

@@ -22,7 +22,7 @@ from provider.errors import (
     ProgrammingError,
     did_you_mean,
 )
-from provider.plan.physical import Plan
+from provider.plan.physical import Plan, Scan
 from provider.sql.scanner import Text
 
 #: Most specific first: DuckDB's classes inherit from one another.
@@ -50,14 +50,15 @@ def translate(error: duckdb.Error, text: Text, plan: Plan | None) -> Error:
     message = re.sub(
         r"\b(?:temp\.)?(?:main\.)?(__apiql_scan_\d+)(?:_rows)?\b", lambda m: _resource(m[1], plan), message
     )
+    message = re.sub(r'\n?Did you mean "(?:pg_|duckdb_|sqlite_|pragma_)[^"]*"\??', "", message)
     name = extra.get("name") or _quoted_name(message)
     place = _place(text, name)
-    remedy = ""
-    if name and issubclass(kind, BindError) and plan is not None and "column" in message.lower():
-        remedy = _candidates(name, plan) or ""
-    elif name and extra.get("candidates"):
-        remedy = did_you_mean(name, str(extra["candidates"]).split(","))
-    return kind(message.strip(), place=place, remedy=remedy)
+    if name and issubclass(kind, BindError) and plan is not None and plan.scans and "column" in message.lower():
+        scans = _scans_of(name, plan)
+        resources = " and ".join(dict.fromkeys(s.resource.id for s in scans))
+        column = name.rpartition(".")[2]
+        return kind(f'column "{column}" not found in {resources}', place=place, remedy=_candidates(column, scans))
+    return kind(message.strip().rstrip("!"), place=place)
 
 
 def _parts(error: duckdb.Error) -> tuple[type[Error], str, dict[str, str]]:
@@ -90,11 +91,16 @@ def _resource(table: str, plan: Plan | None) -> str:
     return next((s.resource.id for s in plan.scans if s.table == table), table) if plan else table
 
 
-def _candidates(name: str, plan: Plan) -> str:
-    """Columns with a near name, of the relation that the name is qualified with or of all."""
-    qualifier, _, column = name.rpartition(".")
-    scans = [s for s in plan.scans if not qualifier or qualifier.lower() in (a.lower() for a in s.aliases)]
+def _scans_of(name: str, plan: Plan) -> list[Scan]:
+    """The scans of the relation that a name is qualified with, or all."""
+    qualifier = name.rpartition(".")[0].lower()
+    found = [s for s in plan.scans if qualifier in (a.lower() for a in s.aliases)]
+    return found or list(plan.scans)
+
+
+def _candidates(column: str, scans: list[Scan]) -> str:
+    """Columns with a near name; parameters that are no fields come last."""
     resources: dict[str, Resource] = {s.resource.id: s.resource for s in scans}
     names = [f.name for r in resources.values() for f in r.fields]
-    names += [p for r in resources.values() for p in r.select_parameters()]
+    names += [p for r in resources.values() for p in r.key.values()]
     return did_you_mean(column, names)

@@ -111,6 +111,9 @@ class Stage:
         except (ValueError, TypeError) as e:
             raise ManifestError(f"{resource}: a field's name is no usable JSON key", reason=str(e)) from e
         self._slots = [attrgetter(f"c{i}") for i in range(len(columns))]
+        codecs = [*self._codecs, *self._echo_codecs]
+        self._texts = [i for i, codec in enumerate(codecs) if codec.as_text]
+        self._arrays = [i for i, codec in enumerate(codecs) if not codec.as_text]
 
         created = self._create_and_insert(table)
         duck.execute(created[0])
@@ -126,8 +129,8 @@ class Stage:
             CoercionError: a value does not fit its type.
             DataError: a body is no JSON, nests too deep, or has no list of objects where one was declared.
         """
-        width = len(self._columns) + len(self._echoes)
-        batch: list[list[Any]] = [[] for _ in range(width)]
+        # By parameter of the INSERT, then by page: objects of arrays first, JSON texts after them.
+        sent: list[list[bytes]] = [[] for _ in range(1 + len(self._texts))]
         total, bad = 0, Counter[str]()
         for number, page in enumerate(pages, self._pages + 1):
             if len(page.echo) != len(self._echoes):
@@ -146,23 +149,16 @@ class Stage:
             if count:
                 total += count
                 values += [[self._echoed(i, page)] * count for i in range(len(self._echoes))]
-                for column, part in zip(batch, values, strict=True):
-                    column += part
+                sent[0].append(msgspec.json.encode({f"c{i}": values[i] for i in self._arrays}))
+                for i, texts in zip(self._texts, sent[1:], strict=True):
+                    texts.append(_SEPARATOR.join(values[i]))
         if total:
-            added = self._insert_batch(batch, total)
-            if added != total:
-                raise InternalError(f"{self.resource}: {added} rows were staged out of {total}")
+            counted = self._duck.execute(self._insert, sent if self._arrays or self._texts else [total])
+            if counted.fetchone() != (total,):
+                raise InternalError(f"{self.resource}: DuckDB did not stage {total} rows")
         self._pages += len(pages)
         self.bad_values += bad
         return total
-
-    def _insert_batch(self, batch: list[list[Any]], total: int) -> int:
-        codecs = [*self._codecs, *self._echo_codecs]
-        arrays = {f"c{i}": batch[i] for i, c in enumerate(codecs) if not c.as_text}
-        texts = [_SEPARATOR.join(batch[i]) for i, c in enumerate(codecs) if c.as_text]
-        first: object = msgspec.json.encode(arrays) if codecs else total
-        counted = self._duck.execute(self._insert, [first, *texts]).fetchone()
-        return int(counted[0]) if counted else 0
 
     def _read_exactly(self, body: bytes, number: int, bad: Counter[str]) -> tuple[int, list[list[Any]]]:
         """Read a page value by value; `number` is the page's, `bad` collects what becomes NULL."""
@@ -232,14 +228,12 @@ class Stage:
         )
 
     def _create_and_insert(self, table: str) -> tuple[str, str]:
-        """The table's CREATE and its INSERT, whose parameter 1 is an object of arrays, the others texts."""
+        """The table's CREATE and its INSERT, whose parameters are lists with an element a page."""
         codecs = [*self._codecs, *self._echo_codecs]
         names = [c.name for c in (*self._columns, *self._echoes)]
         if not codecs:
             insert = f"INSERT INTO {table} SELECT NULL FROM range($1)"
             return f"CREATE TEMP TABLE {table} (nothing BOOLEAN)", insert
-        texts = [i for i, c in enumerate(codecs) if c.as_text]
-        arrays = ",".join(f'"c{i}":["{c.leaf}"]' for i, c in enumerate(codecs) if not c.as_text)
         made: dict[str, tuple[str, str]] = {}
         for i, (name, codec) in enumerate(zip(names, codecs, strict=True)):
             source = f"string_split(decode(t{i}), chr({_SEPARATOR[0]}))" if codec.as_text else f"d.c{i}"
@@ -252,11 +246,11 @@ class Stage:
                 reason=f"SQL does not tell {', '.join(made)} apart by case.",
             )
         defined = ", ".join(f"{_quoted(name)} {sql}" for name, (sql, _) in made.items())
-        # VALUES keeps the optimizer from folding the parsed document into a constant, value by value.
-        given = ", ".join(f"${n}::BLOB" for n in range(1, len(texts) + 2))
-        parts = "".join(f", t{i}" for i in texts)
-        parsed = f"from_json(decode(d), '{{{arrays}}}') AS d" if arrays else "d"
-        source = f"SELECT {parsed}{parts} FROM (VALUES ({given})) AS v(d{parts})"
+        parts = "".join(f", unnest(${n}::BLOB[]) AS t{i}" for n, i in enumerate(self._texts, 2))
+        pages = f"SELECT unnest($1::BLOB[]) AS d{parts}"
+        arrays = ",".join(f'"c{i}":["{codecs[i].leaf}"]' for i in self._arrays)
+        parsed = f"from_json(decode(d), '{{{arrays}}}')" if arrays else "d"
+        source = f"SELECT * REPLACE ({parsed} AS d) FROM ({pages})"
         return (
             f"CREATE TEMP TABLE {table} ({defined})",
             f"INSERT INTO {table} SELECT {', '.join(value for _, value in made.values())} FROM ({source})",

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 from sqlglot import exp
 
 from provider.catalog.catalog import Method, Resource
-from provider.catalog.loader import Catalog
 from provider.errors import BindError, Place, did_you_mean
+from provider.plan.names import Names, quoted_path
 from provider.sql.scanner import Text
-
-#: Tells the columns of a local relation, given as SQL that can stand behind FROM; None when it has none.
-Columns = Callable[[str], tuple[str, ...] | None]
 
 
 @dataclass(eq=False, slots=True)
@@ -208,14 +206,12 @@ class Binder:
     """Builds the blocks of one statement.
 
     Args:
-        catalog: where resources are looked up.
-        columns: where local relations' columns are looked up.
+        names: where names are looked up.
         text: for positions in errors.
     """
 
-    def __init__(self, catalog: Catalog, columns: Columns, text: Text) -> None:
-        self._catalog = catalog
-        self._local = columns
+    def __init__(self, names: Names, text: Text) -> None:
+        self._names = names
         self._text = text
         #: Every block, outer before inner.
         self.blocks: list[Block] = []
@@ -374,10 +370,8 @@ class Binder:
             cte = scope.get(parts[0].lower()) if len(parts) == 1 else None
             if cte is not None:
                 self._use(relation, cte)
-            elif len(parts) >= 3 and self._catalog.has_provider(parts[0]):
-                self._resource(relation, node)
             else:
-                relation.local_columns = self._local(".".join(exp.to_identifier(p, quoted=True).sql() for p in parts))
+                self._named(relation, node, parts)
         else:
             for query in _nested_queries(node):
                 self._query(query, block, None, scope)
@@ -402,16 +396,28 @@ class Binder:
         relation.bodies = self._query(relation.query, cte.outer, relation, cte.scope)
         self._region = outside
 
-    def _resource(self, relation: Relation, node: exp.Table) -> None:
+    def _named(self, relation: Relation, node: exp.Table, parts: list[str]) -> None:
+        """A table by name: a resource, or a local table, view or file."""
+        local = cache(lambda: self._names.columns(quoted_path(parts)))
+        path = self._names.resource_path(parts, is_local=lambda: local() is not None)
+        if path is None:
+            relation.local_columns = local()
+            if relation.local_columns is None and len(parts) >= 3 and isinstance(node.this, exp.Identifier | exp.Dot):
+                # Neither a resource nor a table of an attached database: the provider is misspelt.
+                self._names.catalog.provider(parts[0], self._place(span(node.parts[:1])))
+        else:
+            self._resource(relation, node, path)
+
+    def _resource(self, relation: Relation, node: exp.Table, names: tuple[str, ...]) -> None:
         parts = list(node.parts)
-        names = [p.name for p in parts]
         whole = span(parts)
-        found = self._catalog.resource(names[0], names[1], names[2], self._place(span(parts[:3])))
-        if len(parts) > 3:
-            relation.forced = self._method(found, names[3], self._place(span(parts[3:])))
+        given = len(parts) - (len(names) - 3)  # how many of the parts name the resource
+        found = self._names.catalog.resource(names[0], names[1], names[2], self._place(span(parts[:given])))
+        if len(names) > 3:
+            relation.forced = self._method(found, names[3], self._place(span(parts[given:])))
             if not node.alias:
                 relation.alias = names[2]
-        if len(parts) > 4:
+        if len(names) > 4:
             raise BindError(f"{'.'.join(names)} has too many parts", place=self._place(whole))
         if not found.methods_for("SELECT"):
             raise BindError(f"{found.id} cannot be read: it has no SELECT method", place=self._place(whole))

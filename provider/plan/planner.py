@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from sqlglot import exp
 
 from provider.catalog.catalog import Method, Parameter, Resource
-from provider.catalog.loader import Catalog
 from provider.catalog.types import FieldType
 from provider.errors import BindError, Place, did_you_mean
-from provider.plan.binder import Binder, Block, Columns, Cte, Relation, span
+from provider.plan.binder import Binder, Block, Cte, Relation, span
 from provider.plan.bindings import AnyOf, Bindings, Constants, FromQuery, FromRelations, Source, is_volatile
+from provider.plan.names import Names
 from provider.plan.physical import Binding, Computed, Ending, Given, Keys, Literal, Plan, Scan, Term
 from provider.plan.pushdown import early, is_empty, order_parameter
 from provider.plan.rendering import KeyQueries, Splicer, quoted
@@ -41,13 +41,13 @@ class _Use:
         return TABLE.format(self.same_as.number if self.same_as else self.number)
 
 
-def plan_query(tree: exp.Expr, text: Text, catalog: Catalog, columns: Columns) -> Plan:
+def plan_query(tree: exp.Expr, text: Text, names: Names) -> Plan:
     """Plan a statement that DuckDB runs over resources.
 
     Args:
         tree: the statement's syntax tree.
         text: its text, for positions and splicing.
-        columns: tells the columns of a local relation.
+        names: what names mean.
 
     Returns:
         The plan; without scans when the statement names no resource.
@@ -55,7 +55,7 @@ def plan_query(tree: exp.Expr, text: Text, catalog: Catalog, columns: Columns) -
     Raises:
         BindError: an unknown name, or a required parameter that nothing binds.
     """
-    binder = Binder(catalog, columns, text)
+    binder = Binder(names, text)
     binder.bind(tree)
     return _Planner(binder, text, tree).plan()
 

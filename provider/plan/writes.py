@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from provider.catalog.catalog import Method, Parameter, Resource
-from provider.catalog.loader import Catalog
 from provider.catalog.manifest import Verb
 from provider.errors import BindError, NotSupportedError, Place, did_you_mean
-from provider.plan.binder import Columns, conjuncts, span
+from provider.plan.binder import conjuncts, span
+from provider.plan.names import Names
 from provider.plan.physical import Plan
 from provider.plan.planner import plan_query
 from provider.plan.rendering import quoted
@@ -46,40 +46,39 @@ class WritePlan:
     place: Place
 
 
-def resource_of(tree: exp.Expr, catalog: Catalog) -> exp.Table | None:
-    """The target of a write if it is a resource, None if it is a local table."""
-    target = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
-    if isinstance(target, exp.Table) and len(target.parts) >= 3 and catalog.has_provider(target.parts[0].name):
-        return target
-    return None
+def target_of(tree: exp.Expr) -> exp.Expr:
+    """The table that a write names."""
+    target: exp.Expr = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
+    return target
 
 
-def plan_write(write: Write, catalog: Catalog, columns: Columns) -> WritePlan:
+def plan_write(write: Write, names: Names) -> WritePlan:
     """Plan a write whose target is a resource.
 
     Raises:
         BindError: unknown names, no method for the verb, or a required parameter without a value.
         NotSupportedError: a clause that writes to resources do not have yet.
     """
-    return _WritePlanner(write.text, catalog, columns).write(write)
+    return _WritePlanner(write.text, names).write(write)
 
 
-def plan_exec(statement: Exec, catalog: Catalog, columns: Columns) -> WritePlan:
+def plan_exec(statement: Exec, names: Names) -> WritePlan:
     """Plan EXEC; errors as `plan_write`."""
-    return _WritePlanner(statement.text, catalog, columns).exec(statement)
+    return _WritePlanner(statement.text, names).exec(statement)
 
 
 class _WritePlanner:
-    def __init__(self, text: Text, catalog: Catalog, columns: Columns) -> None:
+    def __init__(self, text: Text, names: Names) -> None:
         self._text = text
-        self._catalog = catalog
-        self._columns = columns
+        self._names = names
 
     def write(self, write: Write) -> WritePlan:
         tree = write.tree
-        table = resource_of(tree, self._catalog)
-        assert table is not None
-        resource, forced = self._target(table)
+        table = target_of(tree)
+        path = self._names.target(table)
+        assert isinstance(table, exp.Table)
+        assert path is not None
+        resource, forced = self._target(table, path)
         for clause in ("using", "from_", "order", "limit", "conflict"):
             if tree.args.get(clause):
                 raise NotSupportedError(f"{write.verb} on a resource does not take {clause.rstrip('_').upper()} yet")
@@ -97,11 +96,14 @@ class _WritePlanner:
         return self._change(write, tree, table, resource, methods, selected, place)
 
     def exec(self, statement: Exec) -> WritePlan:
-        path = statement.path
         place = self._text.place(*statement.path_span)
-        if len(path) != 4:
-            raise BindError(f"EXEC names a method: provider.service.resource.method, not {'.'.join(path)}", place=place)
-        resource = self._catalog.resource(path[0], path[1], path[2], place)
+        path = self._names.resource_path(statement.path, is_local=lambda: False)
+        if path is None or len(path) != 4:
+            if len(statement.path) >= 3:  # an unknown provider is the likelier mistake
+                self._names.catalog.provider(statement.path[0], place)
+            named = ".".join(statement.path)
+            raise BindError(f"EXEC names a method: provider.service.resource.method, not {named}", place=place)
+        resource = self._names.catalog.resource(path[0], path[1], path[2], place)
         method = self._method(resource, path[3], place)
         given = [(self._parameter(resource, method, n, None), e) for n, e in statement.arguments]
         values = [e.sql(dialect="duckdb") for _, e in given]
@@ -257,10 +259,9 @@ class _WritePlanner:
 
     # -- names -----------------------------------------------------------------------------------
 
-    def _target(self, table: exp.Table) -> tuple[Resource, Method | None]:
-        names = [p.name for p in table.parts]
+    def _target(self, table: exp.Table, names: tuple[str, ...]) -> tuple[Resource, Method | None]:
         place = self._text.place(*span(table.parts))
-        resource = self._catalog.resource(names[0], names[1], names[2], place)
+        resource = self._names.catalog.resource(names[0], names[1], names[2], place)
         return resource, self._method(resource, names[3], place) if len(names) > 3 else None
 
     def _method(self, resource: Resource, name: str, place: Place) -> Method:
@@ -331,7 +332,9 @@ class _WritePlanner:
         query = parse_one(Text(sql, sql))
         if not isinstance(query, Query) or query.tree is None:
             return Plan(sql, (), ())
-        return plan_query(query.tree, query.text, self._catalog, self._columns)
+        opened = self._names.opened(query)
+        assert opened.tree is not None
+        return plan_query(opened.tree, opened.text, self._names)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,12 +33,18 @@ def headers(provider: Provider, environ: Mapping[str, str]) -> tuple[tuple[str, 
             return ((name, prefix + secret),)
 
 
+_SHORTEST_SECRET = 6
+
+
 def secrets(provider: Provider, environ: Mapping[str, str]) -> tuple[str, ...]:
-    """The secret values themselves, so that what an API echoes can be redacted."""
+    """The secret values themselves, so that what an API echoes can be redacted.
+
+    A value of a few letters is no secret, and redacting it would garble every message.
+    """
     if isinstance(provider.auth, NoAuth):
         return ()
     secret = environ.get(provider.auth.env, "").strip()
-    return (secret,) if secret else ()
+    return (secret,) if len(secret) >= _SHORTEST_SECRET else ()
 
 
 def redact(text: str, hidden: tuple[str, ...]) -> str:

@@ -127,7 +127,7 @@ class Client:
             return response.body
         if none_is_fine and method.missing is not None and _is_missing(method.missing, response):
             return None
-        raise self._refusal(target, call, response)
+        raise self._refusal(target, method, call, response)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -234,7 +234,7 @@ class Client:
             allow_plain_http=self._allow_plain_http,
         )
 
-    def _refusal(self, target: Target, call: Call, response: Response) -> Exception:
+    def _refusal(self, target: Target, method: Method, call: Call, response: Response) -> Exception:
         """What a status outside 2xx means, with the API's own words beneath."""
         provider = target.provider
         body = _json(response.body)
@@ -265,7 +265,8 @@ class Client:
             case 429:
                 return RateLimited(summary, status=status, code=known, request_id=request_id, detail=detail)
         remedy = ""
-        if status in (404, 405, 410):
+        is_object = method.missing is not None and _is_missing(method.missing, response)
+        if status in (404, 405, 410) and not is_object:
             remedy = (
                 f"This is not the API's word for a missing object. Is {self.base_url(provider)} the right base URL?"
             )

@@ -1,0 +1,181 @@
+"""Views over resources, kept as text in the database, and opened where a statement names them.
+
+DuckDB cannot keep such a view itself: its tables exist only while a statement runs. A materialized view
+is a DuckDB table, and its text is kept so that it can be refreshed.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import duckdb
+from sqlglot import exp
+
+from provider.errors import BindError, NotSupportedError
+from provider.plan.binder import span
+from provider.plan.rendering import quoted
+from provider.sql.scanner import Text
+from provider.sql.statements import Query, parse_one
+
+_TABLE = "apiql.views"
+#: Views may name views; one that names itself would be opened for ever.
+_DEPTH = 16
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A view's definition: the query's text and the column names given with the view's name."""
+
+    name: str
+    sql: str
+    columns: tuple[str, ...]
+    materialized: bool
+
+
+class Views:
+    """The views of one database.
+
+    Args:
+        duck: the connection; the definitions live in its table `apiql.views`, made with the first view.
+    """
+
+    def __init__(self, duck: duckdb.DuckDBPyConnection) -> None:
+        self._duck = duck
+
+    def all(self) -> dict[str, View]:
+        """The views by lower-case name."""
+        try:
+            rows = self._duck.execute(f"SELECT name, sql, columns, materialized FROM {_TABLE}").fetchall()
+        except duckdb.CatalogException:
+            return {}
+        return {
+            name.lower(): View(name, sql, tuple(columns), materialized) for name, sql, columns, materialized in rows
+        }
+
+    def save(self, view: View, *, replace: bool) -> None:
+        """Keep a view.
+
+        Raises:
+            BindError: the name is taken and `replace` is False.
+        """
+        self._duck.execute("CREATE SCHEMA IF NOT EXISTS apiql")
+        self._duck.execute(
+            f"CREATE TABLE IF NOT EXISTS {_TABLE} (name VARCHAR, sql VARCHAR, columns VARCHAR[], materialized BOOLEAN)"
+        )
+        if view.name.lower() in self.all():
+            if not replace:
+                raise BindError(f'the view "{view.name}" exists already', remedy="CREATE OR REPLACE VIEW replaces it.")
+            self.drop(view.name)
+        values = [view.name, view.sql, list(view.columns), view.materialized]
+        self._duck.execute(f"INSERT INTO {_TABLE} VALUES (?, ?, ?, ?)", values)
+
+    def drop(self, name: str) -> None:
+        """Forget a view; a materialized one loses its table too."""
+        view = self.all().get(name.lower())
+        if view is not None and view.materialized:
+            self._duck.execute(f"DROP TABLE IF EXISTS {quoted(view.name)}")
+        self._duck.execute(f"DELETE FROM {_TABLE} WHERE lower(name) = lower(?)", [name])
+
+    def open(self, query: Query) -> Query:
+        """The query with each view replaced by its text; the same query when it names none."""
+        if query.tree is None:
+            return query
+        views = {n: v for n, v in self.all().items() if not v.materialized}
+        for _ in range(_DEPTH):
+            opened = _open_once(query, views) if views else None
+            if opened is None:
+                return query
+            query = opened
+        raise BindError(f"views are nested more than {_DEPTH} deep, or name one another in a circle")
+
+
+def _open_once(query: Query, views: dict[str, View]) -> Query | None:
+    assert query.tree is not None
+    edits = []
+    for table in query.tree.find_all(exp.Table):
+        parts = [p.name for p in table.parts]
+        view = views.get(parts[-1].lower()) if len(parts) == 1 or (len(parts) == 2 and parts[0] == "main") else None
+        if view is None or _is_cte(table, parts[0]) or isinstance(table.parent, exp.Create | exp.Insert | exp.Drop):
+            continue
+        start, end = span(table.parts)
+        columns = f" ({', '.join(quoted(c) for c in view.columns)})" if view.columns else ""
+        alias = "" if table.alias else f" AS {quoted(view.name)}{columns}"
+        body = view.sql
+        if table.alias and view.columns:
+            body = f"SELECT * FROM ({body}) AS {quoted(view.name)}{columns}"
+        edits.append((start, end, f"({body}){alias}"))
+    if not edits:
+        return None
+    sql, shifts, at, growth = "", [], 0, 0
+    for start, end, text in sorted(edits):
+        sql += query.text.sql[at:start] + text
+        growth += len(text) - (end - start)
+        shifts.append((len(sql), growth))
+        at = end
+    sql += query.text.sql[at:]
+    before = dict(query.text.edits)
+    shifts = [(a, g + max((d for s, d in before.items() if s <= a - g), default=0)) for a, g in shifts]
+    opened = parse_one(Text(sql, query.text.original, tuple(sorted([*query.text.edits, *shifts]))))
+    return opened if isinstance(opened, Query) else Query(opened.text, getattr(opened, "tree", None))
+
+
+def _is_cte(table: exp.Table, name: str) -> bool:
+    node: exp.Expr | None = table
+    while node is not None:
+        clause = node.args.get("with_")
+        if clause is not None and any(c.alias.lower() == name.lower() for c in clause.expressions):
+            return True
+        node = node.parent
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """CREATE VIEW as far as it concerns us."""
+
+    view: View
+    replace: bool
+    only_if_new: bool
+
+
+_CREATE = re.compile(
+    r"""\s*CREATE\s+(?P<replace>OR\s+REPLACE\s+)?(?P<temp>TEMP(?:ORARY)?\s+)?(?P<materialized>MATERIALIZED\s+)?VIEW\s+
+        (?P<new>IF\s+NOT\s+EXISTS\s+)?(?P<name>"(?:""|[^"])+"|\w+)\s*(?:\((?P<columns>[^()]*)\))?\s+AS\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+_REFRESH = re.compile(r"\s*REFRESH\s+MATERIALIZED\s+VIEW\s+(\"(?:\"\"|[^\"])+\"|\w+)\s*$", re.IGNORECASE)
+_DROP = re.compile(r"\s*DROP\s+(MATERIALIZED\s+)?VIEW\s+(IF\s+EXISTS\s+)?(\"(?:\"\"|[^\"])+\"|\w+)\s*$", re.IGNORECASE)
+
+
+def definition(sql: str) -> Definition | None:
+    """CREATE [OR REPLACE] [MATERIALIZED] VIEW, None for anything else.
+
+    Raises:
+        NotSupportedError: parameters in the view's query, which would have no value later.
+    """
+    m = _CREATE.match(sql)
+    if m is None:
+        return None
+    columns = tuple(_unquoted(c) for c in (m["columns"] or "").split(",") if c.strip())
+    view = View(_unquoted(m["name"]), sql[m.end() :].strip(), columns, bool(m["materialized"]))
+    if re.search(r"\$[A-Za-z_]\w*", view.sql) and not view.materialized:
+        raise NotSupportedError("a view cannot hold parameters: they would have no value when it is read")
+    return Definition(view, bool(m["replace"]), bool(m["new"]))
+
+
+def refreshed(sql: str) -> str | None:
+    """The view that REFRESH MATERIALIZED VIEW names."""
+    m = _REFRESH.match(sql)
+    return _unquoted(m[1]) if m else None
+
+
+def dropped(sql: str) -> str | None:
+    """The view that DROP [MATERIALIZED] VIEW names."""
+    m = _DROP.match(sql)
+    return _unquoted(m[3]) if m else None
+
+
+def _unquoted(name: str) -> str:
+    name = name.strip()
+    return name[1:-1].replace('""', '"') if name.startswith('"') else name
