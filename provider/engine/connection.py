@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import warnings
@@ -26,7 +27,7 @@ from provider.engine.views import View, Views, definition, dropped, refreshed
 from provider.engine.writes import Guard, calls, check, send_all
 from provider.errors import BindError, InterfaceError, NotSupportedError, ProgrammingError, did_you_mean
 from provider.plan.binder import Binder
-from provider.plan.explain import explain_query, explain_write
+from provider.plan.explain import Explanation, as_text, explain_query, explain_write
 from provider.plan.names import Names
 from provider.plan.physical import Plan
 from provider.plan.planner import plan_query
@@ -262,10 +263,10 @@ class Connection:
         lines: list[str] = []
         for statement in parse(sql):
             inner = statement.statement if isinstance(statement, Explain) else statement
-            lines += [*([""] if lines else []), *self._explained(inner)]
+            lines += [*([""] if lines else []), *as_text(self._explanation(inner))]
         return "\n".join(lines)
 
-    def _explained(self, statement: Statement) -> list[str]:
+    def _explanation(self, statement: Statement) -> Explanation:
         match statement:
             case Query():
                 plan = self._plan(statement)
@@ -278,7 +279,7 @@ class Connection:
                 return explain_query(self._plan(_as_query(statement)))
             case Exec():
                 return explain_write(plan_exec(statement, self._names()))
-        return ["Nothing is sent"]
+        return explain_query(Plan("", (), ()))
 
     def _explain(self, statement: Explain, arguments: Mapping[str, object]) -> tuple[DuckResult, str]:
         inner = statement.statement
@@ -289,10 +290,40 @@ class Connection:
                 head = "EXPLAIN ANALYZE " if statement.analyze else "EXPLAIN "
                 local = Plan(head + plan.sql.lstrip(), (), plan.arguments)
                 return self._execute(local, statement.text, arguments)
+        explanation = self._explanation(inner)
+        lines = []
         if statement.analyze:
-            raise NotSupportedError("EXPLAIN ANALYZE of a resource is not supported yet", remedy="Use EXPLAIN.")
-        lines = self._explained(inner)
-        return self._rows(("plan",), [(line,) for line in lines], statement.text)
+            if not isinstance(inner, Query):
+                raise NotSupportedError(
+                    "EXPLAIN ANALYZE runs the statement, and a write is not run to be explained", remedy="Use EXPLAIN."
+                )
+            lines = self._analyze(inner, arguments, explanation)
+        if statement.as_json:
+            text = json.dumps(explanation, indent=2, ensure_ascii=False)
+            return self._rows(("plan",), [(text,)], statement.text)
+        return self._rows(("plan",), [(line,) for line in as_text(explanation) + lines], statement.text)
+
+    def _analyze(self, query: Query, arguments: Mapping[str, object], explanation: Explanation) -> list[str]:
+        """Run a query for its account: what each scan really did, and the totals."""
+        result, _ = self._run_query(query, arguments)
+        rows = 0
+        while part := len(result.fetch(10_000)):
+            rows += part
+        report = self._report
+        for scan, done in zip(explanation["scans"], report.scans, strict=True):
+            scan["actual"] = f"{done.keys} keys, {done.pages} pages, {done.rows} rows; {done.ended}"
+        totals = {
+            "requests": report.requests,
+            "bytes": report.bytes,
+            "waited": round(report.waited, 3),
+            "rows_fetched": report.rows,
+            "rows": rows,
+        }
+        explanation["totals"] = totals
+        return [
+            f"total: {report.requests} requests, {report.bytes} bytes, {report.waited:.1f} s waited, "
+            f"{report.rows} rows fetched, {rows} rows answered"
+        ]
 
     def _write(self, plan: WritePlan, text: Text, arguments: Mapping[str, object]) -> tuple[DuckResult, str]:
         """Find the rows, check them all, and send."""

@@ -1,8 +1,8 @@
 """Staged tables: page bodies, as bytes, become typed DuckDB rows, and no value is bent on the way.
 
-Three steps a batch, the first two in msgspec's C and the last in DuckDB's C++::
+Two steps a page in msgspec's C, and one a batch in DuckDB's C++::
 
-    bodies --> strict typed read of the projected fields --> one JSON array a column --> INSERT
+    body --> strict typed read of the projected fields --> one JSON array a column --> INSERT of all pages
 
 DuckDB's JSON functions turn 1.5 into 2, "x" into NULL and a wrong shape into zero rows, so they never see
 what an API sent. They see arrays that this module wrote, in which every element already has the kind of its
@@ -362,8 +362,7 @@ def _number(text: bytes) -> Decimal:
 
 def _whole_number(text: bytes) -> int:
     value = _number(text)
-    # The size is looked at before the digits are written out: 1e999999 is a short text.
-    if value.adjusted() > 18 or value != value.to_integral_value() or not -(2**63) <= value < 2**63:
+    if value != value.to_integral_value() or not -(2**63) <= value < 2**63:
         raise ValueError("it is no whole number of 64 bits")
     return int(value)
 

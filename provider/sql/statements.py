@@ -78,10 +78,11 @@ class Describe:
 
 @dataclass(frozen=True, slots=True)
 class Explain:
-    """`EXPLAIN [ANALYZE] statement`."""
+    """`EXPLAIN [ANALYZE] statement`, `EXPLAIN ([ANALYZE,] FORMAT json) statement`."""
 
     text: Text
     analyze: bool
+    as_json: bool
     statement: Statement
 
 
@@ -89,7 +90,7 @@ Statement = Query | Write | Exec | Show | Describe | Explain
 
 _HEAD = re.compile(r"(?:\s+|--[^\n]*\n|/\*.*?\*/)*", re.DOTALL)
 _HINT = re.compile(r"/\*\+\s*([A-Za-z_]+)\s*\*/")
-_EXPLAIN = re.compile(r"EXPLAIN\b(\s+ANALYZE\b)?", re.IGNORECASE)
+_EXPLAIN = re.compile(r"EXPLAIN\b(?:(?P<analyze>\s+ANALYZE\b)|\s*\((?P<options>[\w\s,]*)\))?", re.IGNORECASE)
 
 
 def parse(script: str) -> list[Statement]:
@@ -110,7 +111,9 @@ def parse_one(text: Text) -> Statement:
     """
     start = _after_comments(text.sql)
     if m := _EXPLAIN.match(text.sql, start):
-        return Explain(text, bool(m[1]), parse_one(_blanked(text, m.end())))
+        options = [o.split() for o in (m["options"] or "").upper().split(",")]
+        analyze = bool(m["analyze"]) or ["ANALYZE"] in options
+        return Explain(text, analyze, ["FORMAT", "JSON"] in options, parse_one(_blanked(text, m.end())))
     word = re.match(r"\w*", text.sql[start:])
     match word[0].upper() if word else "":
         case "EXEC":
