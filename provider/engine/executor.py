@@ -102,13 +102,21 @@ class Executor:
             fetcher.stop(running.scan.number)
 
     def _start_ready(self, fetcher: Fetcher) -> int:
-        """Start the requests of all keys that are known by now; the number of new jobs."""
+        """Start the requests of all keys that are known by now; the number of new jobs.
+
+        A scan that sends nothing may settle another one, so this goes on until nothing changes.
+        """
         started = 0
-        for running in self._scans.values():
-            jobs = list(self._new_jobs(running))
-            running.in_flight += len(jobs)
-            started += len(jobs)
-            fetcher.add(jobs)
+        changed = True
+        while changed:
+            changed = False
+            for running in self._scans.values():
+                before = running.evaluated_at
+                jobs = list(self._new_jobs(running))
+                changed = changed or running.evaluated_at != before
+                running.in_flight += len(jobs)
+                started += len(jobs)
+                fetcher.add(jobs)
         return started
 
     def _new_jobs(self, running: _Running) -> Iterator[Job]:
@@ -171,7 +179,9 @@ class Executor:
             (value,) = arguments.values()
             if isinstance(value, str) or value is None:
                 return [value]
-        sql = f"SELECT CAST(v AS {type_}) FROM (SELECT {term.sql} AS v) AS term"
+        # A value that the type cannot hold, such as 1.5 for an integer, equals none of the API's.
+        cast = f"TRY_CAST(v AS {type_})"
+        sql = f"SELECT {cast} FROM (SELECT {term.sql} AS v) AS term WHERE {cast} = v"
         return [row[0] for row in self._duck.execute(sql, arguments or None).fetchall()]
 
 

@@ -30,6 +30,8 @@ pass_diagnostics = click.make_pass_decorator(Diagnostics)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `apiql` with these arguments (default: those of the process), and end the process."""
+    if sys.stdin is not None:  # it may be closed
+        sys.stdin.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
     diagnostics = Diagnostics(sys.stderr, os.environ)
@@ -193,7 +195,10 @@ def query(
     """
     if (sql is None) == (script is None):
         raise click.UsageError("give the SQL, or -f FILE")
-    text = script.read() if script is not None else sys.stdin.read() if sql == "-" else str(sql)
+    try:
+        text = script.read() if script is not None else sys.stdin.read() if sql == "-" else str(sql)
+    except UnicodeDecodeError as e:
+        raise click.UsageError(f"the SQL is not UTF-8: {e}") from None
 
     import provider
     from provider.interfaces.render import Style

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from provider.interfaces.values import cell, json_text, visible
+from provider.interfaces.values import Encoder, cell, json_text, visible
 
 Row = tuple[Any, ...]
 Write = Callable[[str], object]
@@ -20,6 +20,7 @@ Write = Callable[[str], object]
 #: Rows of a batch; the widths of a table's columns come from its first.
 BATCH = 1_000
 
+_SPECIAL = re.compile(r'[",\r\n]')
 _NUMERIC = re.compile(r"(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|UINTEGER|BIGNUM|FLOAT|DOUBLE|DECIMAL\(.*\))$")
 
 
@@ -64,7 +65,7 @@ def csv(columns: Sequence[Column], batches: Iterable[Sequence[Row]], write: Writ
     null = style.null or ""
 
     def quoted(text: str) -> str:
-        if text in ("", null) or any(c in text for c in '",\r\n'):
+        if text in ("", null) or _SPECIAL.search(text):
             return '"' + text.replace('"', '""') + '"'
         return text
 
@@ -108,7 +109,11 @@ def _objects(columns: Sequence[Column], batches: Iterable[Sequence[Row]]) -> Ite
     encoders = [json_text(c.type) for c in columns]
     for batch in batches:
         yield [
-            "{" + ", ".join(n + encode(v) for n, encode, v in zip(names, encoders, row, strict=True)) + "}"
+            "{"
+            + ", ".join(
+                f"{n}null" if v is None else n + encode(v) for n, encode, v in zip(names, encoders, row, strict=True)
+            )
+            + "}"
             for row in batch
         ]
 
@@ -157,7 +162,7 @@ def table(columns: Sequence[Column], batches: Iterable[Sequence[Row]], write: Wr
     encoders = [cell(c.type) for c in columns]
     written = Written()
 
-    def shown(value: object, encode: Callable[[object], str]) -> str:
+    def shown(value: object, encode: Encoder) -> str:
         text = visible(null if value is None else encode(value))
         if style.max_width and len(text) > style.max_width:
             written.cut += 1

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from json.encoder import encode_basestring
+from typing import Any
 
-Encoder = Callable[[object], str]
+Encoder = Callable[[Any], str]
 
 #: What a terminal acts on instead of showing it: control characters, and those that turn the writing direction.
 UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_INTEGERS = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT"})
 _NO_NUMBER = {math.inf: "Infinity", -math.inf: "-Infinity"}
 
 
@@ -41,6 +43,8 @@ def cell(duckdb_type: str) -> Encoder:
 
     Lists, structs and maps become JSON; JSON stays as it came.
     """
+    if duckdb_type in ("VARCHAR", "JSON", *_INTEGERS):
+        return str
     encode = json_text(duckdb_type)
     return lambda value: encode(value) if isinstance(value, list | tuple | dict) else _scalar(value)
 
@@ -48,8 +52,13 @@ def cell(duckdb_type: str) -> Encoder:
 def json_text(duckdb_type: str) -> Encoder:
     """How values of a column become JSON text on one line; JSON within them is embedded, not quoted.
 
-    Numbers keep all their digits. What JSON has no number for (NaN, Infinity) becomes a string.
+    NULL is the caller's, as in `cell`. Numbers keep all their digits. What JSON has no number for (NaN,
+    Infinity) becomes a string.
     """
+    if duckdb_type in _INTEGERS:
+        return str
+    if duckdb_type == "VARCHAR":
+        return _string
     shape = _shape(duckdb_type)
     return lambda value: _json(value, shape)
 

@@ -80,6 +80,8 @@ class Join:
     left: Tree
     right: Tree
     on: tuple[exp.Expr, ...]
+    #: Whether columns of both sides become one: USING, NATURAL.
+    merges: bool = False
 
 
 Tree = Relation | Join
@@ -110,6 +112,33 @@ class Block:
         if _has_positional(self.tree):
             return ()
         return self.where + (_held(self.tree, relation) or ())
+
+    def is_present(self, relation: Relation, with_: Relation | None) -> bool:
+        """Whether `relation` has a row in each row of the result, or in each in which `with_` has one."""
+        return self.tree is not None and relation in _present(self.tree, with_)
+
+    def stars(self) -> Iterator[tuple[exp.Star, str]]:
+        """The stars of the select list with their qualifiers in lower case, '' for none; not those of count(*)."""
+        for item in self.select.expressions:
+            for node in item.walk(prune=lambda n: isinstance(n, exp.Query)):
+                if isinstance(node, exp.Star) and not isinstance(node.parent, exp.Count | exp.AggFunc):
+                    parent = node.parent
+                    yield node, parent.table.lower() if isinstance(parent, exp.Column) else ""
+
+
+def _present(tree: Tree, with_: Relation | None) -> set[Relation]:
+    """The relations of a subtree that are not null-extended where the subtree's row, or `with_`, is not."""
+    if isinstance(tree, Relation):
+        return {tree}
+    left, right = _present(tree.left, with_), _present(tree.right, with_)
+    match tree.kind:
+        case "INNER" | "SEMI" | "POSITIONAL":
+            return left | right
+        case "LEFT" | "ANTI":
+            return left | (right if with_ in right else set())
+        case "RIGHT":
+            return right | (left if with_ in left else set())
+    return left if with_ in left else right if with_ in right else set()
 
 
 def _has_positional(tree: Tree) -> bool:
@@ -173,16 +202,30 @@ def selects(query: exp.Expr) -> list[exp.Select]:
     return [query] if isinstance(query, exp.Select) else []
 
 
-def output_names(block: Block) -> tuple[str, ...] | None:
-    """Names of the columns that a SELECT puts out, None when they cannot be told without DuckDB."""
-    names: list[str] = []
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A column that a SELECT puts out: its name, and the relation's column that it is, if it is one."""
+
+    name: str
+    item: exp.Expr | None
+    source: tuple[Relation, str] | None = None
+
+
+def outputs(block: Block) -> list[Output] | None:
+    """The columns that a SELECT puts out, stars opened; None when they cannot be told without DuckDB.
+
+    `item` is the expression in the select list, None for what a star opens into.
+    """
+    found: list[Output] = []
     for item in block.select.expressions:
         star = star_of(item)
         if star is None:
-            names.append(item.alias_or_name)
+            if item.find(exp.Columns) is not None:
+                return None
+            found.append(Output(item.alias_or_name, item))
             continue
         qualifier = item.table if isinstance(item, exp.Column) else ""
-        if star.args.get("replace") or star.args.get("rename"):
+        if star.args.get("replace") or star.args.get("rename") or _merges_columns(block.tree):
             return None
         excluded = {e.name.lower() for e in star.args.get("except_") or ()}
         for relation in block.relations:
@@ -191,8 +234,22 @@ def output_names(block: Block) -> tuple[str, ...] | None:
             columns = relation.columns()
             if columns is None:
                 return None
-            names += [c for c in columns if c.lower() not in excluded]
-    return tuple(names)
+            found += [Output(c, None, (relation, c)) for c in columns if c.lower() not in excluded]
+    return found
+
+
+def _merges_columns(tree: Tree | None) -> bool:
+    """Whether `*` shows fewer columns than the relations have: USING, NATURAL, SEMI and ANTI joins."""
+    if not isinstance(tree, Join):
+        return False
+    merged = tree.kind in ("SEMI", "ANTI") or tree.merges
+    return merged or _merges_columns(tree.left) or _merges_columns(tree.right)
+
+
+def output_names(block: Block) -> tuple[str, ...] | None:
+    """Names of the columns that a SELECT puts out, None when they cannot be told without DuckDB."""
+    found = outputs(block)
+    return None if found is None else tuple(o.name for o in found)
 
 
 def star_of(item: exp.Expr) -> exp.Star | None:
@@ -348,7 +405,8 @@ class Binder:
             sides = (_owner_of(left, name.name), _owner_of(right, name.name))
             if sides[0] is not None and sides[1] is not None:
                 on += (exp.EQ(this=_column(sides[0], name.name), expression=_column(sides[1], name.name)),)
-        return Join(side or "INNER", left, right, on)
+        merges = bool(join.args.get("using")) or (join.args.get("method") or "").upper() == "NATURAL"
+        return Join(side or "INNER", left, right, on, merges)
 
     def _tree(self, node: exp.Expr, block: Block, scope: dict[str, Cte]) -> Tree:
         if isinstance(node, exp.Subquery) and isinstance(node.this, exp.Table) and not node.alias:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from provider.plan.binder import Binder, Block, Relation, conjuncts
+from provider.plan.binder import Binder, Block, Relation, conjuncts, outputs
 
 #: A relation's column: (relation, lower-case name).
 Slot = tuple[Relation, str]
@@ -44,6 +44,16 @@ class FromRelations:
     value: exp.Expr
     relations: frozenset[Relation]
     block: Block
+
+    def may_lack(self, relation: Relation) -> frozenset[Relation]:
+        """The relations whose absence from a row may still give a value: `coalesce(column, 'x')`.
+
+        A plain column is NULL in a null-extended row, which binds nothing.
+        """
+        if isinstance(self.value, exp.Column):
+            return frozenset()
+        beside = relation if relation.block is self.block else None
+        return frozenset(r for r in self.relations if not r.block.is_present(r, beside))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +99,7 @@ class Bindings:
                     continue
                 if isinstance(right, tuple):
                     todo.append(right)
-                elif not (isinstance(right, FromRelations) and relation in right.relations):
+                elif _is_usable(right, relation):
                     yield right
         for other, column in equal:
             if other is not relation:
@@ -104,39 +114,24 @@ class Bindings:
         owner = block.owner
         if owner is None or not block.transparent:
             return
+        columns = outputs(block)
+        if columns is None:
+            return
+        first = outputs(owner.bodies[0]) if owner.bodies and owner.bodies[0] is not block else columns
+        if first is None or len(first) != len(columns):
+            return
         grouped = block.select.args.get("group")
-        for i, item in enumerate(block.select.expressions):
-            column = item.unalias()
-            if not isinstance(column, exp.Column) or isinstance(column.this, exp.Star):
-                names = self._through_star(block, owner, item, equal)
-                for name in names:
-                    yield from self.sources(owner, name)
+        for i, column in enumerate(columns):
+            source = column.source
+            if column.item is not None:
+                inner = column.item.unalias()
+                source = self._binder.resolve(inner, block) if isinstance(inner, exp.Column) else None
+                if grouped is not None and not _groups_by(grouped, column.item, i):
+                    continue
+            elif grouped is not None:
                 continue
-            found = self._binder.resolve(column, block)
-            if found is None or _canonical(*found) not in equal:
-                continue
-            if grouped is not None and not _groups_by(grouped, item, i):
-                continue
-            output = owner.renames[i] if i < len(owner.renames) else _output_name(block, owner, i, item)
-            if output:
-                yield from self.sources(owner, output)
-
-    @staticmethod
-    def _through_star(block: Block, owner: Relation, item: exp.Expr, equal: list[Slot]) -> list[str]:
-        """Names that `*` or `t.*` passes on unchanged."""
-        if owner.renames or (len(block.select.expressions) > 1 and owner.bodies and owner.bodies[0] is not block):
-            return []
-        star = item if isinstance(item, exp.Star) else item.this if isinstance(item, exp.Column) else None
-        if not isinstance(star, exp.Star) or star.args.get("replace") or star.args.get("rename"):
-            return []
-        hidden = {e.name.lower() for e in star.args.get("except_") or ()}
-        qualifier = item.table.lower() if isinstance(item, exp.Column) else ""
-        names = []
-        for relation, name in equal:
-            covered = not qualifier or relation.alias.lower() == qualifier
-            if covered and relation.has(name) and name not in hidden:
-                names.append(name)
-        return names
+            if source is not None and _canonical(*source) in equal:
+                yield from self.sources(owner, owner.renames[i] if i < len(owner.renames) else first[i].name)
 
     def _facts_of(self, relation: Relation) -> list[tuple[Slot, Source | Slot]]:
         """The held predicates as `column = source`, both ways for `column = column`."""
@@ -212,24 +207,30 @@ class Bindings:
 
     def _disjunction(self, predicate: exp.Or, block: Block) -> Iterator[tuple[Slot, Source | Slot]]:
         """A column is bound by an OR when each branch binds it."""
-        branches = [dict(self._last_facts(branch, block)) for branch in _branches(predicate)]
+        branches = [self._branch(branch, block) for branch in _branches(predicate)]
         for slot in branches[0]:
-            if all(slot in b for b in branches):
-                parts = []
-                for branch in branches:
-                    found = branch[slot]
-                    parts.append(_as_source(found) if isinstance(found, tuple) else found)
-                constants = [p for p in parts if isinstance(p, Constants)]
-                if len(constants) < len(parts):
-                    yield slot, AnyOf(tuple(parts))
-                    continue
-                # One value a branch: the columns of `(a = 1 AND b = 2) OR (a = 3 AND b = 4)` are rows too.
-                rows = id(predicate) if all(len(c.values) == 1 for c in constants) else None
-                yield slot, Constants(tuple(v for c in constants for v in c.values), rows)
+            if not all(slot in b for b in branches):
+                continue
+            parts = [b[slot] for b in branches]
+            constants = [p for p in parts if isinstance(p, Constants)]
+            if len(constants) < len(parts):
+                yield slot, AnyOf(tuple(parts))
+                continue
+            # One value a branch: the columns of `(a = 1 AND b = 2) OR (a = 3 AND b = 4)` are rows too.
+            rows = id(predicate) if all(len(c.values) == 1 for c in constants) else None
+            yield slot, Constants(tuple(v for c in constants for v in c.values), rows)
 
-    def _last_facts(self, branch: exp.Expr, block: Block) -> Iterator[tuple[Slot, Source | Slot]]:
+    def _branch(self, branch: exp.Expr, block: Block) -> dict[Slot, Source]:
+        """What one branch of an OR says of each column: a constant if it can, else whatever binds it."""
+        found: dict[Slot, Source] = {}
         for part in conjuncts(branch):
-            yield from self._fact(part, block)
+            for slot, value in self._fact(part, block):
+                source = _as_source(value) if isinstance(value, tuple) else value
+                if isinstance(source, FromRelations) and slot[0] in source.relations:
+                    continue
+                if slot not in found or isinstance(source, Constants):
+                    found[slot] = source
+        return found
 
     def _slot(self, node: exp.Expr, block: Block) -> Slot | None:
         """The column that an expression is, casts that change nothing removed."""
@@ -292,16 +293,6 @@ class Bindings:
         return owner is not None and (id(owner.block.select) in inside or self._belongs(owner, inside))
 
 
-def _output_name(block: Block, owner: Relation, index: int, item: exp.Expr) -> str:
-    """The name under which a block's output column is known to its owner: the first branch names them."""
-    first = owner.bodies[0] if owner.bodies else block
-    if first is block:
-        return item.alias_or_name
-    if len(first.select.expressions) != len(block.select.expressions):
-        return ""
-    return str(first.select.expressions[index].alias_or_name)
-
-
 def _groups_by(group: exp.Expr, item: exp.Expr, index: int) -> bool:
     """Whether an output column is a grouping key; grouping sets make keys NULL, so they do not count."""
     if any(group.args.get(k) for k in ("grouping_sets", "cube", "rollup")):
@@ -317,6 +308,16 @@ def _groups_by(group: exp.Expr, item: exp.Expr, index: int) -> bool:
     return False
 
 
+def _is_usable(source: Source, relation: Relation) -> bool:
+    """Whether a source can be read without the relation itself."""
+    match source:
+        case FromRelations():
+            return relation not in source.relations
+        case AnyOf(parts):
+            return all(_is_usable(p, relation) for p in parts)
+    return True
+
+
 def _canonical(relation: Relation, name: str) -> Slot:
     """The key field and the parameter that carries it are one value under two names: the field stands for both."""
     if relation.resource is not None and not relation.has(name):
@@ -329,10 +330,8 @@ def _canonical(relation: Relation, name: str) -> Slot:
 def _keeps(slot: Slot, cast: exp.Cast) -> bool:
     """Whether a cast of a column is the identity: text to text."""
     relation, name = slot
-    if not cast.to.is_type(*exp.DataType.TEXT_TYPES):
+    if not cast.to.is_type(*exp.DataType.TEXT_TYPES) or relation.resource is None:
         return False
-    if relation.resource is None:
-        return True
     field = relation.resource.field(name)
     parameter = relation.resource.select_parameter(name)
     kind = field.type.base if field else parameter.type.base if parameter else ""

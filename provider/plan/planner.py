@@ -111,10 +111,8 @@ class _Planner:
                             self._note(relation, using.name, None)
                 if (join.args.get("method") or "").upper() == "NATURAL":
                     everything |= {r.alias.lower() for r in block.relations}
-            for star in (s for item in block.select.expressions for s in item.find_all(exp.Star)):
-                if not isinstance(star.parent, exp.Count):
-                    qualifier = star.parent.table.lower() if isinstance(star.parent, exp.Column) else ""
-                    everything |= {qualifier} if qualifier else {r.alias.lower() for r in block.relations}
+            for _, qualifier in block.stars():
+                everything |= {qualifier} if qualifier else {r.alias.lower() for r in block.relations}
             if any(isinstance(n, exp.Columns | exp.Pivot) for n in block.select.find_all(exp.Columns, exp.Pivot)):
                 everything |= {r.alias.lower() for r in block.relations}
         if self._tree.find(exp.Pivot, exp.Summarize, exp.Describe) is not None:
@@ -271,7 +269,8 @@ class _Planner:
             relations = frozenset(r for s in group.values() for r in s.relations)
             recursive: dict[str, Cte] = {}
             types = [p.type.duckdb for p in parameters]
-            sql = self._select(use, values, types, relations, block, recursive)
+            lacking = frozenset(r for s in group.values() for r in s.may_lack(use.relation))
+            sql = self._select(use, values, types, relations, lacking, block, recursive)
             needs = set()
             monotone = True
             for source in group.values():
@@ -286,18 +285,23 @@ class _Planner:
         values: list[exp.Expr],
         types: list[str],
         relations: frozenset[Relation],
+        lacking: frozenset[Relation],
         block: Block,
         recursive: dict[str, Cte],
     ) -> str:
+        """The distinct keys that expressions have over relations; those `lacking` may be null-extended."""
         whole = self._closure(relations) or relations
-        ordered = [r for r in block.relations if r in whole]
+        # Outer blocks first, so that what is read laterally stands before its reader.
+        blocks = [b for b in self._binder.blocks if any(r.block is b for r in whole)]
+        ordered = [r for b in blocks for r in b.relations if r in whole]
         for value in values:
             self._note_all(value, block)
-        conditions = [self._queries.sql(c, recursive) for c in self._conditions(use, whole, block)]
+        found = [c for b in blocks for c in self._conditions(use, whole, b)] if not lacking else []
+        conditions = [self._queries.sql(c, recursive) for c in found]
         columns = []
         for i, (value, type_) in enumerate(zip(values, types, strict=True)):
             columns.append(f"TRY_CAST({self._queries.sql(value, recursive)} AS {type_}) AS k{i}")
-        sources = ", ".join(self._queries.source(r, recursive) for r in ordered)
+        sources = ", ".join(self._queries.source(r, recursive, lacking=r in lacking) for r in ordered)
         where = f" WHERE {' AND '.join(f'({c})' for c in conditions)}" if conditions else ""
         keys = ", ".join(f"k{i}" for i in range(len(values)))
         not_null = " AND ".join(f"k{i} IS NOT NULL" for i in range(len(values)))
@@ -308,7 +312,8 @@ class _Planner:
     def _conditions(self, use: _Use, relations: frozenset[Relation], block: Block) -> list[exp.Expr]:
         """The predicates that hold for the key rows and can be checked on them alone."""
         held: list[exp.Expr] = []
-        for relation in (*relations, *([use.relation] if use.relation.block is block else [])):
+        here = [r for r in relations if r.block is block]
+        for relation in (*here, *([use.relation] if use.relation.block is block else [])):
             held += [c for c in block.held(relation) if not any(c is h for h in held)]
         found = []
         for condition in held:
@@ -329,19 +334,19 @@ class _Planner:
                 self._note(found[0], found[1], None)
 
     def _closure(self, relations: frozenset[Relation]) -> frozenset[Relation] | None:
-        """The relations with those that they read laterally; None if they depend on an outer block."""
+        """The relations with those that they read, laterally or from outer blocks.
+
+        None when they cannot stand in one FROM: two of them have the same name.
+        """
         found = set(relations)
         todo = list(relations)
         while todo:
-            relation = todo.pop()
-            outside = self._reads(relation)
-            for other in outside:
-                if other.block is not relation.block:
-                    return None
+            for other in self._reads(todo.pop()):
                 if other not in found:
                     found.add(other)
                     todo.append(other)
-        return frozenset(found)
+        names = [r.alias.lower() for r in found]
+        return frozenset(found) if len(set(names)) == len(names) else None
 
     def _reads(self, relation: Relation) -> set[Relation]:
         """Relations outside that a derived table or table function refers to."""
@@ -377,7 +382,8 @@ class _Planner:
             case FromQuery(query, _):
                 return self._queries.sql(query, recursive)
             case FromRelations(value, relations, block):
-                return self._select(use, [value], [type_], relations, block, recursive)
+                lacking = source.may_lack(use.relation)
+                return self._select(use, [value], [type_], relations, lacking, block, recursive)
             case AnyOf(parts):
                 return " UNION ALL ".join(f"({self._rows(p, use, type_, recursive)})" for p in parts)
 
@@ -589,16 +595,18 @@ def _given(constant: dict[Parameter, Constants]) -> list[Given]:
 
 
 def _term(node: exp.Expr, parameter: Parameter) -> Term:
+    """A constant as it is sent: a literal in the parameter's type, or an expression for DuckDB."""
     node = node.unnest()
     if isinstance(node, exp.Null):
         return Literal(None)
-    if isinstance(node, exp.Boolean):
-        return Literal(bool(node.this))
     if isinstance(node, exp.Literal):
-        if node.is_string or parameter.type.base == "string":
-            return Literal(str(node.this))
         text = str(node.this)
-        return Literal(int(text) if text.isdigit() else float(text))
+        if parameter.type.base == "string":
+            return Literal(text)
+        if parameter.type.base == "integer" and text.isdigit() and len(text) < 19:
+            return Literal(int(text))
+    if isinstance(node, exp.Boolean) and parameter.type.base == "boolean":
+        return Literal(bool(node.this))
     sql = str(node.sql(dialect="duckdb", comments=False))
     return Computed(sql, _arguments(sql, node))
 

@@ -90,30 +90,25 @@ class Splicer:
         return _Edit(start, end, table if node.alias else f"{table} AS {quoted(relation.alias)}")
 
     def _star_edits(self, block: Block) -> Iterable[_Edit]:
-        for item in block.select.expressions:
-            for star in item.find_all(exp.Star):
-                if isinstance(star.parent, exp.Count | exp.AggFunc):
-                    continue
-                column = star.parent if isinstance(star.parent, exp.Column) else star
-                qualifier = column.table.lower() if isinstance(column, exp.Column) else ""
-                names = [
-                    f"{quoted(r.alias)}.{quoted(n)}"
-                    for r in block.relations
-                    if not qualifier or r.alias.lower() == qualifier
-                    for n in self._hidden(r)
-                ]
-                if not names:
-                    continue
-                listed = ", ".join(names)
-                if self._sql[star.meta.get("start", 0)] != "*":  # FROM t, without a SELECT
-                    at = self._from_before(block)
-                    yield _Edit(at, at, f"SELECT * EXCLUDE ({listed}) ")
-                elif star.args.get("except_"):
-                    at = self._sql.index("(", star.meta["end"]) + 1
-                    yield _Edit(at, at, f"{listed}, ")
-                else:
-                    at = star.meta["end"] + 1
-                    yield _Edit(at, at, f" EXCLUDE ({listed})")
+        for star, qualifier in block.stars():
+            names = [
+                f"{quoted(r.alias)}.{quoted(n)}"
+                for r in block.relations
+                if not qualifier or r.alias.lower() == qualifier
+                for n in self._hidden(r)
+            ]
+            if not names:
+                continue
+            listed = ", ".join(names)
+            if self._sql[star.meta.get("start", 0)] != "*":  # FROM t, without a SELECT
+                at = self._from_before(block)
+                yield _Edit(at, at, f"SELECT * EXCLUDE ({listed}) ")
+            elif star.args.get("except_"):
+                at = self._sql.index("(", star.meta["end"]) + 1
+                yield _Edit(at, at, f"{listed}, ")
+            else:
+                at = star.meta["end"] + 1
+                yield _Edit(at, at, f" EXCLUDE ({listed})")
 
     def _column_edits(self, block: Block) -> Iterable[_Edit]:
         """`p.s.r.column` becomes `r.column`."""
@@ -130,8 +125,10 @@ class Splicer:
         assert isinstance(use.node, exp.Table)
         start, end = span(use.node.parts)
         body = f"({self._use_texts(use.cte)[id(use)]})"
-        names = f" ({', '.join(quoted(n) for n in use.renames)})" if use.renames else ""
-        return _Edit(start, end, body if use.node.alias else f"{body} AS {quoted(use.alias)}{names}")
+        if use.renames:
+            names = ", ".join(quoted(n) for n in use.renames)
+            body = f"(SELECT * FROM {body} AS {quoted(use.cte.name)} ({names}))"
+        return _Edit(start, end, body if use.node.alias else f"{body} AS {quoted(use.alias)}")
 
     def _is_inlined(self, cte: Cte) -> bool:
         """Whether the uses of a CTE read different staged tables, so that each needs its own copy."""
@@ -145,7 +142,7 @@ class Splicer:
 
     def _all_tokens(self) -> list[Token]:
         if self._tokens is None:
-            self._tokens = DuckDB().tokenize(self._sql)
+            self._tokens = DuckDB().tokenize(self._sql + "\n")
         return self._tokens
 
     def _body_span(self, cte: Cte) -> tuple[int, int]:
@@ -177,20 +174,28 @@ class KeyQueries:
         self._binder = binder
         self._table = table
 
-    def source(self, relation: Relation, recursive: dict[str, Cte]) -> str:
-        """A relation as it can stand behind FROM on its own. Recursive CTEs that it reads are collected."""
+    def source(self, relation: Relation, recursive: dict[str, Cte], *, lacking: bool = False) -> str:
+        """A relation as it can stand behind FROM on its own. Recursive CTEs that it reads are collected.
+
+        With `lacking` there is one row more, in which all its columns are NULL.
+        """
         alias = quoted(relation.alias)
         columns = f"({', '.join(quoted(c) for c in relation.renames)})" if relation.renames else ""
         if relation.resource is not None:
-            return f"{self._table(relation)} AS {alias}{columns}"
-        if relation.query is not None:
-            return f"({self.sql(relation.query, recursive)}) AS {alias}{columns}"
-        if relation.cte is not None:
+            found = f"{self._table(relation)} AS {alias}{columns}"
+        elif relation.query is not None:
+            found = f"({self.sql(relation.query, recursive)}) AS {alias}{columns}"
+        elif relation.cte is not None:
             self._recursive(relation.cte, recursive)
-            return f"{quoted(relation.cte.name)} AS {alias}"
-        node = relation.node.copy()
-        node.set("joins", None)
-        return self.sql(node, recursive)
+            found = f"{quoted(relation.cte.name)} AS {alias}"
+        else:
+            node = relation.node.copy()
+            node.set("joins", None)
+            found = self.sql(node, recursive)
+        if not lacking:
+            return found
+        there = quoted(f"{relation.alias} is there")
+        return f"(SELECT unnest([true, false]) AS yes) AS {there} LEFT JOIN {found} ON {there}.yes"
 
     def sql(self, node: exp.Expr, recursive: dict[str, Cte]) -> str:
         """An expression or query with staged tables in place of resources, and CTE uses opened."""

@@ -139,7 +139,8 @@ def _blanked(text: Text, until: int) -> Text:
 
 def _query(text: Text, sql: str) -> Query:
     try:
-        tree = sqlglot.parse_one(sql, read="duckdb")
+        # The line end keeps sqlglot's tokenizer from stumbling over `$name ... ''` at the end of the text.
+        tree = sqlglot.parse_one(sql + "\n", read="duckdb")
     except SqlglotError as e:
         return Query(text, None, e)
     return Query(text, None if isinstance(tree, exp.Command) else tree)
@@ -195,7 +196,7 @@ class _Tokens:
         self.text = text
         self.usage = usage
         try:
-            self._tokens: list[Token] = DuckDB().tokenize(text.sql)
+            self._tokens: list[Token] = DuckDB().tokenize(text.sql + "\n")
         except SqlglotError as e:
             raise ParseError(f"syntax error: {e}", place=text.place(0, 1)) from None
         self._at = 0
