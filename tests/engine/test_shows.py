@@ -1,0 +1,93 @@
+"""SHOW and DESCRIBE answer from the catalog, in StackQL's columns, and send nothing."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+import provider
+
+
+@pytest.mark.parametrize(
+    ("sql", "columns", "rows"),
+    [
+        ("SHOW PROVIDERS LIKE 'open%'", ["name", "version"], [("openai", "")]),
+        ("SHOW SERVICES IN openai", ["id", "name", "title"], None),
+        ("SHOW RESOURCES IN openai.assistants LIKE 'm%'", ["name", "id"], [("messages", "openai.assistants.messages")]),
+        (
+            "SHOW METHODS IN openai.assistants.threads WHERE SQLVerb IN ('INSERT', 'EXEC') ORDER BY 1",
+            ["MethodName", "RequiredParams", "SQLVerb"],
+            [("create_thread", "", "INSERT"), ("create_thread_and_run", "data__assistant_id", "EXEC")],
+        ),
+        (
+            "SHOW METHODS IN openai.assistants.messages LIKE 'create%'",
+            ["MethodName", "RequiredParams", "SQLVerb"],
+            [("create_message", "data__content, data__role, thread_id", "INSERT")],
+        ),
+        ("SHOW METHODS IN openai.assistants.runs LIKE 'nothing'", ["MethodName", "RequiredParams", "SQLVerb"], []),
+        (
+            "SHOW EXTENDED METHODS IN openai.assistants.runs",
+            ["MethodName", "RequiredParams", "SQLVerb", "description"],
+            None,
+        ),
+        (
+            "DESCRIBE openai.assistants.threads",
+            ["name", "type"],
+            [
+                ("id", "string"),
+                ("object", "string"),
+                ("created_at", "integer"),
+                ("tool_resources", "object"),
+                ("metadata", "object"),
+            ],
+        ),
+        ("DESCRIBE EXTENDED openai.assistants.threads", ["name", "type", "description"], None),
+        (
+            "DESCRIBE METHOD openai.assistants.threads.delete_thread",
+            ["name", "type", "param_type", "shape"],
+            [
+                ("thread_id", "string", "input_required", ""),
+                ("id", "string", "output", ""),
+                ("object", "string", "output", ""),
+                ("deleted", "boolean", "output", ""),
+            ],
+        ),
+    ],
+)
+def test_the_catalog_as_rows(over: Any, world: Any, sql: str, columns: list[str], rows: list[Any] | None) -> None:
+    cur = over().execute(sql)
+    assert [d[0] for d in cur.description] == columns
+    found = cur.fetchall()
+    assert found == rows if rows is not None else found
+    assert world.requests() == []
+
+
+@pytest.mark.parametrize(
+    ("sql", "words"),
+    [
+        ("SHOW SERVICES IN opnai", "Did you mean openai"),
+        ("SHOW RESOURCES IN openai.asistants", "Did you mean assistants"),
+        ("SHOW METHODS IN openai.assistants.thread", "Did you mean threads"),
+        ("SHOW METHODS", "SHOW METHODS needs IN provider.service.resource"),
+        ("SHOW METHODS IN openai.assistants", "SHOW METHODS needs IN provider.service.resource"),
+        ("SHOW PROVIDERS IN openai", "takes no IN"),
+        ("SHOW METHODS IN openai.assistants.runs WHERE Verb = 'x'", "Verb"),
+        ("DESCRIBE openai.assistants.thread", "Did you mean threads"),
+        ("DESCRIBE METHOD openai.assistants.threads.nothing", "no such method|no method"),
+    ],
+)
+def test_what_does_not_exist_is_named_with_a_place(over: Any, sql: str, words: str) -> None:
+    with pytest.raises(provider.ProgrammingError) as refused:
+        over().execute(sql)
+    assert refused.value.place is not None
+    assert re.search(words, str(refused.value))
+
+
+def test_local_tables_are_duckdbs_to_show(over: Any) -> None:
+    conn = over()
+    conn.execute("CREATE TABLE kept (i INT)")
+    assert conn.execute("SHOW TABLES").fetchall() == [("kept",)]
+    assert conn.execute("DESCRIBE kept").fetchone()[:2] == ("i", "INTEGER")
+    assert conn.execute("DESCRIBE SELECT 1 AS x").fetchone()[0] == "x"

@@ -1,0 +1,34 @@
+"""What a command loads before it needs it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from .conftest import ROOT
+
+HEAVY = {"duckdb", "sqlglot", "pydantic", "yaml", "httpx", "aiohttp", "asyncio", "uvicorn", "starlette", "ssl"}
+SCRIPT = """
+import json, sys
+from provider.interfaces.cli import main
+try:
+    main(sys.argv[1:])
+except SystemExit as done:
+    assert not done.code, done.code
+print(json.dumps(sorted({name.split(".")[0] for name in sys.modules})))
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--version"], ["--help"], ["query", "--help"], ["manifest", "--help"], ["demo", "--help"], []]
+)
+def test_help_and_version_load_nothing_heavy(arguments: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+    )
+    loaded = set(json.loads(done.stdout.splitlines()[-1]))
+    assert {"click", "provider"} <= loaded
+    assert HEAVY & loaded == set()
