@@ -32,7 +32,7 @@ if TYPE_CHECKING:
         ProgrammingError,
         Warning,
     )
-    from provider.rest.client import Exchange
+    from provider.rest.request import Exchange
 
 __version__ = "0.1.0"
 

@@ -5,21 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from provider.catalog.manifest import (
-    ApiKey,
-    BaseUrl,
-    Bearer,
-    CursorPages,
-    Errors,
-    Missing,
-    NoAuth,
-    Pushdown,
-    SortedBy,
-    Verb,
-)
 from provider.catalog.types import FieldType
+
+if TYPE_CHECKING:  # pydantic is slow to import, and only what reads manifests needs it
+    from provider.catalog.manifest import (
+        ApiKey,
+        BaseUrl,
+        Bearer,
+        CursorPages,
+        Errors,
+        Missing,
+        NoAuth,
+        Pushdown,
+        SortedBy,
+        Verb,
+    )
 
 Location = Literal["path", "query", "body"]
 Keys = tuple[str, ...]
@@ -190,3 +192,8 @@ _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 def path_placeholders(path: str) -> Iterator[str]:
     """The names in braces of a path template, in order."""
     return (m[1] for m in _PLACEHOLDER.finditer(path))
+
+
+def path_keys(path: str) -> Keys:
+    """`$.a.b` as ('a', 'b'); `$` as ()."""
+    return tuple(path.split(".")[1:])

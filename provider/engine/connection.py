@@ -7,10 +7,12 @@ import os
 import re
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import duckdb
+from sqlglot import exp
 
 from provider.catalog.loader import Catalog
 from provider.engine.cursor import Cursor, Parameters
@@ -33,8 +35,7 @@ from provider.plan.physical import Plan
 from provider.plan.planner import plan_query
 from provider.plan.rendering import quoted
 from provider.plan.writes import ANSWERS, WritePlan, plan_exec, plan_write, target_of
-from provider.rest.client import Client, Exchange, Target
-from provider.rest.request import Call
+from provider.rest.request import Call, Exchange, Target
 from provider.rest.retry import RetryPolicy
 from provider.sql.scanner import Text
 from provider.sql.statements import Describe, Exec, Explain, Query, Show, Statement, Write, parse, parse_failure
@@ -42,7 +43,9 @@ from provider.sql.statements import Describe, Exec, Explain, Query, Show, Statem
 if TYPE_CHECKING:
     import httpx
 
-_USE = re.compile(r"USE\s+(\w+)(?:\.(\w+))?", re.IGNORECASE)
+    from provider.rest.client import Client
+
+_USE = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*USE\s+(\w+)(?:\.(\w+))?\s*", re.IGNORECASE | re.DOTALL)
 _RESOURCE_NAME = re.compile(r"\b([A-Za-z_]\w*)\.[A-Za-z_]\w*\.[A-Za-z_]\w*")
 
 
@@ -79,25 +82,34 @@ class Connection:
         self._progress = progress
         self._trace = trace
         self._loop = Loop()
-        self._client = Client(
-            environ=self._environ,
-            base_urls=dict(base_urls or {}),
-            max_concurrency=max_concurrency,
-            timeout=timeout,
-            retry=RetryPolicy(attempts=retries + 1),
-            observe=self._observe,
-            allow_plain_http=allow_plain_http,
-            http_client=http_client,
-        )
+
+        @cache
+        def client() -> Client:
+            # Imported with the first request: what speaks HTTP is slow to import.
+            from provider.rest.client import Client
+
+            return Client(
+                environ=self._environ,
+                base_urls=dict(base_urls or {}),
+                max_concurrency=max_concurrency,
+                timeout=timeout,
+                retry=RetryPolicy(attempts=retries + 1),
+                observe=self._observe,
+                allow_plain_http=allow_plain_http,
+                http_client=http_client,
+            )
+
+        self._client = client
         self._report = Report()
         self._open: DuckResult | None = None
-        self._closed = False
+        self._closed = True
         try:
             self._duck = duckdb.connect(os.fspath(database))
         except duckdb.Error as e:
             raise translate(e, Text("", ""), None) from None
         # A name that is no table must be an error, not whatever Python variable happens to have that name.
         self._duck.execute("SET python_enable_replacements = false")
+        self._closed = False
         self._views = Views(self._duck)
         self._default: tuple[str, ...] = ()
 
@@ -128,7 +140,7 @@ class Connection:
         if self._open is not None:
             self._open.close()
         if self._loop.started:
-            self._loop.submit(self._client.aclose()).result()
+            self._loop.submit(self._client().aclose()).result()
         self._loop.close()
         self._duck.close()
 
@@ -196,12 +208,13 @@ class Connection:
             source = parse(view.sql)[0]
             if not isinstance(source, Query) or (not view.materialized and not self._reads_resources(source)):
                 return None
+            message = "CREATE MATERIALIZED VIEW" if view.materialized else "CREATE VIEW"
             if found.only_if_new and view.name.lower() in self._views.all():
-                return self._done("CREATE VIEW")
+                return self._done(message)
             if view.materialized:
                 self._materialize(view, arguments)
             self._views.save(view, replace=found.replace)
-            return self._done("CREATE VIEW")
+            return self._done(message)
         name = refreshed(sql)
         if name is not None:
             kept = self._views.all().get(name.lower())
@@ -270,7 +283,7 @@ class Connection:
         match statement:
             case Query():
                 plan = self._plan(statement)
-                if plan.scans:
+                if plan.scans and isinstance(statement.tree, exp.Query):
                     self._check_sql(plan, statement.text)
                 return explain_query(plan)
             case Write() if self._names().target(target_of(statement.tree)) is not None:
@@ -340,9 +353,11 @@ class Connection:
             planned = calls(plan, source.fetch(None))
             check(plan, self._guard, len(planned))
             rows = method.rows if method.is_list else None
-            sql = f"SELECT {plan.returning} FROM {quoted(ANSWERS)}" if plan.returning else None
-            if sql is not None:
-                table = StagedTable(self._duck, ANSWERS, plan.resource.id, method.returns, (), plan.synonyms, rows)
+            sql = plan.returning.sql if plan.returning else None
+            if plan.returning is not None and sql is not None:
+                table = StagedTable(
+                    self._duck, ANSWERS, plan.resource.id, method.returns, (), plan.returning.synonyms, rows
+                )
                 self._duck.execute(f"EXPLAIN {sql}").fetchall()
             answers: list[Page] = []
             resource = plan.resource
@@ -352,7 +367,7 @@ class Connection:
             none_is_fine = plan.verb in ("UPDATE", "REPLACE", "DELETE")
 
             def send(call: Call) -> bytes | None:
-                return self._loop.wait(self._client.send(target, method, call, none_is_fine=none_is_fine))
+                return self._loop.wait(self._client().send(target, method, call, none_is_fine=none_is_fine))
 
             count = send_all(plan, planned, send, lambda body: answers.append(Page(body, ())))
             message = f"{plan.verb} {count}" if plan.verb != "EXEC" else "EXEC"
@@ -404,6 +419,7 @@ class Connection:
 
     def _execute(self, plan: Plan, text: Text, arguments: Mapping[str, object]) -> tuple[DuckResult, str]:
         """Fetch what a plan needs, and run its SQL."""
+        _check_count(text, arguments)
         missing = [n for n in plan.arguments if n not in arguments]
         if missing:
             raise ProgrammingError(f"no value for the parameter{'s' if len(missing) > 1 else ''} {_listed(missing)}")
@@ -414,7 +430,7 @@ class Connection:
             if plan.scans:
                 # DuckDB checks the whole statement on the empty tables: what it refuses sends nothing.
                 self._duck.execute(f"EXPLAIN {plan.sql}", used or None).fetchall()
-                fetcher = Fetcher(self._loop, self._client, self._max_concurrency)
+                fetcher = Fetcher(self._loop, self._client(), self._max_concurrency)
                 try:
                     executor.fetch(fetcher)
                 finally:
@@ -523,6 +539,14 @@ def _arguments(parameters: Parameters) -> dict[str, object]:
     if isinstance(parameters, str | bytes):
         raise ProgrammingError("parameters are a list or a mapping, not a single text")
     return {f"p{i}": v for i, v in enumerate(parameters, 1)}
+
+
+def _check_count(text: Text, arguments: Mapping[str, object]) -> None:
+    """Values beyond the statement's placeholders are a mistake: they would be ignored."""
+    given = sum(1 for n in arguments if re.fullmatch(r"p\d+", n))
+    wanted = max((int(n) for n in re.findall(r"\$p(\d+)\b", text.sql)), default=0)
+    if given > wanted:
+        raise ProgrammingError(f"the statement takes {wanted} values and {given} were given")
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -14,8 +14,7 @@ from provider.engine.report import Report, ScanReport
 from provider.engine.staging import Page
 from provider.engine.tables import StagedTable
 from provider.plan.physical import Given, Keys, Literal, Plan, Scan, Term
-from provider.rest.client import Target
-from provider.rest.request import Json, addresses_nothing, build
+from provider.rest.request import Json, Target, addresses_nothing, build
 
 
 class Executor:

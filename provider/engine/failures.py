@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 
 import duckdb
 
@@ -22,7 +23,7 @@ from provider.errors import (
     ProgrammingError,
     did_you_mean,
 )
-from provider.plan.physical import Plan, Scan
+from provider.plan.physical import Plan
 from provider.sql.scanner import Text
 
 #: Most specific first: DuckDB's classes inherit from one another.
@@ -51,14 +52,37 @@ def translate(error: duckdb.Error, text: Text, plan: Plan | None) -> Error:
         r"\b(?:temp\.)?(?:main\.)?(__apiql_scan_\d+)(?:_rows)?\b", lambda m: _resource(m[1], plan), message
     )
     message = re.sub(r'\n?Did you mean "(?:pg_|duckdb_|sqlite_|pragma_)[^"]*"\??', "", message)
+    missing = _missing_column(message)
+    if missing is not None and plan is not None and plan.scans:
+        return _no_column(*missing, text, plan)
     name = extra.get("name") or _quoted_name(message)
-    place = _place(text, name)
-    if name and issubclass(kind, BindError) and plan is not None and plan.scans and "column" in message.lower():
-        scans = _scans_of(name, plan)
-        resources = " and ".join(dict.fromkeys(s.resource.id for s in scans))
-        column = name.rpartition(".")[2]
-        return kind(f'column "{column}" not found in {resources}', place=place, remedy=_candidates(column, scans))
-    return kind(message.strip().rstrip("!"), place=place)
+    return kind(message.strip().rstrip("!"), place=_place(text, name))
+
+
+def _missing_column(message: str) -> tuple[str, str] | None:
+    """The qualifier and name of a column that DuckDB did not find."""
+    if m := re.search(r'Referenced column "([^"]+)" not found', message):
+        qualifier, _, column = m[1].rpartition(".")
+        return qualifier, column
+    if m := re.search(r'"([^"]+)" does not have a column named "([^"]+)"', message):
+        return m[1], m[2]
+    return None
+
+
+def _no_column(qualifier: str, column: str, text: Text, plan: Plan) -> BindError:
+    scans = [s for s in plan.scans if qualifier.lower() in (a.lower() for a in s.aliases)] or list(plan.scans)
+    resources: dict[str, Resource] = {s.resource.id: s.resource for s in scans}
+    place = _place(text, f"{qualifier}.{column}") if qualifier else None
+    # The caret stands under the column's own name.
+    place = replace(place, start=place.end - len(column)) if place else _place(text, column)
+    for resource in resources.values():
+        if versions := resource.elsewhere.get(column):
+            only = f'{resource.id} has the field "{column}" in {" and ".join(versions)} of the API only'
+            return BindError(only, place=place)
+    names = [f.name for r in resources.values() for f in r.fields]
+    names += [p for r in resources.values() for p in r.key.values()]
+    summary = f'column "{column}" not found in {" and ".join(resources)}'
+    return BindError(summary, place=place, remedy=did_you_mean(column, names))
 
 
 def _parts(error: duckdb.Error) -> tuple[type[Error], str, dict[str, str]]:
@@ -89,18 +113,3 @@ def _place(text: Text, name: str) -> Place | None:
 
 def _resource(table: str, plan: Plan | None) -> str:
     return next((s.resource.id for s in plan.scans if s.table == table), table) if plan else table
-
-
-def _scans_of(name: str, plan: Plan) -> list[Scan]:
-    """The scans of the relation that a name is qualified with, or all."""
-    qualifier = name.rpartition(".")[0].lower()
-    found = [s for s in plan.scans if qualifier in (a.lower() for a in s.aliases)]
-    return found or list(plan.scans)
-
-
-def _candidates(column: str, scans: list[Scan]) -> str:
-    """Columns with a near name; parameters that are no fields come last."""
-    resources: dict[str, Resource] = {s.resource.id: s.resource for s in scans}
-    names = [f.name for r in resources.values() for f in r.fields]
-    names += [p for r in resources.values() for p in r.key.values()]
-    return did_you_mean(column, names)

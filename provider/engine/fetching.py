@@ -7,12 +7,15 @@ import queue
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from provider.catalog.catalog import Method
 from provider.engine.loop import Loop
-from provider.rest.client import Client, Target
 from provider.rest.pagination import Pages, pages
-from provider.rest.request import Call
+from provider.rest.request import Call, Target
+
+if TYPE_CHECKING:
+    from provider.rest.client import Client
 
 #: Bodies waiting to be staged, in bytes; beyond it the next pages are not asked for.
 _ROOM = 64 * 2**20

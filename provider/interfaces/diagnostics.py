@@ -14,7 +14,7 @@ from provider.errors import Error
 from provider.interfaces.values import visible_lines
 
 if TYPE_CHECKING:
-    from provider.rest.client import Exchange
+    from provider.rest.request import Exchange
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
 _PROGRESS_PAUSE = 0.1  # seconds

@@ -292,6 +292,10 @@ class Binder:
             for query in _outermost_queries(tree):
                 self._query(query, None, None, scope)
 
+    def knows(self, provider: str) -> bool:
+        """Whether a provider of that name exists."""
+        return self._names.catalog.has_provider(provider)
+
     def resolve(self, column: exp.Column, block: Block) -> tuple[Relation, str] | None:
         """The relation and name that a column means; None when that cannot be told for sure."""
         name, qualifier = column.name, column.table

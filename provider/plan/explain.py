@@ -23,7 +23,10 @@ def explain_query(plan: Plan) -> Explanation:
 
 def explain_write(plan: WritePlan) -> Explanation:
     """A write's plan as data: the scans that find its rows, and the calls that each row becomes."""
-    parameters = [{"name": p.name, "location": p.location, "wire": p.wire} for p in plan.parameters]
+    parameters = [
+        {"name": p.name, "location": p.location, "wire": p.wire, "source": origin}
+        for p, origin in zip(plan.parameters, plan.origins, strict=True)
+    ]
     return explain_query(plan.source) | {
         "write": {
             "verb": plan.verb,
@@ -58,10 +61,9 @@ def as_text(explanation: Explanation) -> list[str]:
     lines.append(f"{write['verb']} {write['resource']}")
     lines.append(f"  method     {write['method']}: {write['http']}")
     for p in write["parameters"]:
-        where = p["location"] if p["location"] == "path" else f"{p['location']} {p['wire']}"
-        lines.append(f"  {where:<10} <- {p['name']}")
+        lines.append(f"  {p['location']:<10} {p['wire']} <- {p['source']}")
     if write["payload"]:
-        lines.append("  body       <- the members of @@json")
+        lines.append("  body       the members of @@json")
     lines.append(f"  requests   {write['requests']}")
     return lines
 

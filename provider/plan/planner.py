@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from provider.catalog.catalog import Method, Parameter, Resource
 from provider.catalog.types import FieldType
-from provider.errors import BindError, Place, did_you_mean
+from provider.errors import BindError, NotSupportedError, Place
 from provider.plan.binder import Binder, Block, Cte, Relation, span
 from provider.plan.bindings import AnyOf, Bindings, Constants, FromQuery, FromRelations, Source, is_volatile
 from provider.plan.names import Names
@@ -70,6 +70,7 @@ class _Planner:
         self._queries = KeyQueries(binder, lambda r: self._uses[id(r)].table)
 
     def plan(self) -> Plan:
+        self._refuse_targets()
         if not self._uses:
             return Plan(self._text.sql, (), _arguments(self._text.sql, self._tree))
         self._find_columns()
@@ -87,6 +88,21 @@ class _Planner:
                 use.bindings = _nothing(use)
         scans = tuple(self._scan(u) for u in self._uses.values() if u.same_as is None)
         return Plan(sql, scans, _arguments(sql, self._tree))
+
+    def _refuse_targets(self) -> None:
+        """A resource is read behind FROM and JOIN; anywhere else DuckDB would take its name for a database's."""
+        for table in self._tree.find_all(exp.Table):
+            parts = table.parts
+            if "relation" in table.meta or len(parts) < 3 or not self._binder.knows(parts[0].name):
+                continue
+            if table.find_ancestor(exp.CTE) is not None:
+                continue  # a CTE's uses are bound on copies
+            name = ".".join(p.name for p in parts)
+            raise NotSupportedError(
+                f"{name} is a resource, and {self._tree.key.upper()} does not work on resources",
+                place=self._text.place(*span(parts)),
+                remedy="SELECT, INSERT, UPDATE, REPLACE, DELETE and EXEC do. As a query: (SELECT * FROM ...).",
+            )
 
     # -- columns ---------------------------------------------------------------------------------
 
@@ -136,19 +152,6 @@ class _Planner:
             key = use.resource.key_field(parameter)
             if key is not None:
                 use.fields.add(key)
-        elif column is not None and (column.table or len(relation.block.relations) == 1):
-            self._unknown(use, name, column)
-
-    def _unknown(self, use: _Use, name: str, column: exp.Column) -> None:
-        """An unknown column is DuckDB's to report, unless another version of the API has it."""
-        versions = use.resource.elsewhere.get(name)
-        if versions and "start" in column.this.meta:
-            place = self._text.place(*span([column.this]))
-            raise BindError(
-                f'{use.resource.id} has the field "{name}" in {" and ".join(versions)} of the API only',
-                place=place,
-                remedy=did_you_mean(name, [f.name for f in use.resource.fields]),
-            )
 
     def _echoes(self, use: _Use) -> set[str]:
         """The parameters that the staged table shows as columns of their own."""
@@ -204,9 +207,25 @@ class _Planner:
                     constant[parameter] = binding
                 case _:
                     found.append(binding)
+        if joined:
+            self._keep_together(use, joined, constant)
         found += _given(constant)
         found += self._joined(use, joined)
         return (*found, *self._optional(use, method))
+
+    def _keep_together(
+        self, use: _Use, joined: dict[Parameter, FromRelations], constant: dict[Parameter, Constants]
+    ) -> None:
+        """Bind by the joined rows what constants would multiply: (thread, run) pairs, not threads times runs."""
+        relations = {r for s in joined.values() for r in s.relations}
+        for parameter, source in list(constant.items()):
+            if len(source.values) < 2:
+                continue
+            for other in self._sources(use, parameter):
+                if isinstance(other, FromRelations) and other.relations <= relations:
+                    joined[parameter] = other
+                    del constant[parameter]
+                    break
 
     def _source_of(
         self, use: _Use, parameter: Parameter, resolved: set[int] | None

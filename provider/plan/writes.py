@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from provider.catalog.catalog import Method, Parameter, Resource
-from provider.catalog.manifest import Verb
 from provider.errors import BindError, NotSupportedError, Place, did_you_mean
 from provider.plan.binder import conjuncts, span
 from provider.plan.names import Names
@@ -18,32 +18,54 @@ from provider.plan.rendering import quoted
 from provider.sql.scanner import Text
 from provider.sql.statements import Exec, Query, Write, parse_one
 
+if TYPE_CHECKING:
+    from provider.catalog.manifest import Verb
+
 #: The staged table of a write's answers.
 ANSWERS = "__apiql_answers"
+#: Clauses that writes to resources do not take, by sqlglot's names. Ignoring one would change what is written.
+_REFUSED = {
+    "using": "USING",
+    "from_": "FROM",
+    "order": "ORDER BY",
+    "limit": "LIMIT",
+    "conflict": "ON CONFLICT",
+    "alternative": "OR REPLACE or OR IGNORE",
+    "ignore": "IGNORE",
+    "by_name": "BY NAME",
+    "overwrite": "OVERWRITE",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Returning:
+    """RETURNING: a query over the staged answers, and the key parameters that it names, with their fields."""
+
+    sql: str
+    synonyms: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class WritePlan:
     """Calls of one method.
 
-    `source` gives a row a call; its columns are `parameters`, in order. `payload` says that the column
-    after them is a JSON object whose members are further body attributes. `returning` is the select list
-    over the answers, None when they are not asked for, and `synonyms` the key parameters that it names, with
-    the fields that carry them. `reads_first` says that the source reads the target
-    in order to find the rows; `unfiltered` that no WHERE limits them.
+    `source` gives a row a call; its columns are `parameters`, in order, and `origins` says in SQL where
+    each comes from. `payload` says that the column after them is a JSON object whose members are further
+    body attributes. `reads_first` says that the source reads the target in order to find the rows;
+    `unfiltered` that no WHERE limits them.
     """
 
     verb: Verb
     resource: Resource
     method: Method
     parameters: tuple[Parameter, ...]
+    origins: tuple[str, ...]
     source: Plan
-    payload: bool
-    returning: str | None
-    synonyms: Mapping[str, str]
-    reads_first: bool
-    unfiltered: bool
     place: Place
+    returning: Returning | None = None
+    payload: bool = False
+    reads_first: bool = False
+    unfiltered: bool = False
 
 
 def target_of(tree: exp.Expr) -> exp.Expr:
@@ -79,9 +101,11 @@ class _WritePlanner:
         assert isinstance(table, exp.Table)
         assert path is not None
         resource, forced = self._target(table, path)
-        for clause in ("using", "from_", "order", "limit", "conflict"):
+        for clause, words in _REFUSED.items():
             if tree.args.get(clause):
-                raise NotSupportedError(f"{write.verb} on a resource does not take {clause.rstrip('_').upper()} yet")
+                raise NotSupportedError(
+                    f"{write.verb} on a resource does not take {words}", place=self._text.place(*span(table.parts))
+                )
         methods = (forced,) if forced else resource.methods_for(write.verb)
         place = self._text.place(*span(table.parts))
         if not methods:
@@ -90,7 +114,7 @@ class _WritePlanner:
                 f"{resource.id} has no {write.verb} method", place=place, remedy=f"It has {', '.join(verbs)}."
             )
         returning = tree.args.get("returning")
-        selected = _Returning.of(returning, resource)
+        selected = _returning(returning, resource, table.alias or resource.name)
         if isinstance(tree, exp.Insert):
             return self._insert(tree, resource, methods, selected, place)
         return self._change(write, tree, table, resource, methods, selected, place)
@@ -106,15 +130,23 @@ class _WritePlanner:
         resource = self._names.catalog.resource(path[0], path[1], path[2], place)
         method = self._method(resource, path[3], place)
         given = [(self._parameter(resource, method, n, None), e) for n, e in statement.arguments]
-        values = [e.sql(dialect="duckdb") for _, e in given]
+        values = [e.sql(dialect="duckdb", comments=False) for _, e in given]
         if statement.payload is not None:
-            values.append(statement.payload.sql(dialect="duckdb"))
+            values.append(statement.payload.sql(dialect="duckdb", comments=False))
         else:
             self._require(resource, method, [p for p, _ in given], place)
         parameters = tuple(p for p, _ in given)
         source = self._source(f"SELECT {', '.join(values)}" if values else "SELECT NULL")
         return WritePlan(
-            "EXEC", resource, method, parameters, source, statement.payload is not None, "*", {}, False, False, place
+            verb="EXEC",
+            resource=resource,
+            method=method,
+            parameters=parameters,
+            origins=tuple(values[: len(parameters)]),
+            source=source,
+            place=place,
+            returning=Returning(_answers("*", resource.name), {}),
+            payload=statement.payload is not None,
         )
 
     # -- INSERT ----------------------------------------------------------------------------------
@@ -124,7 +156,7 @@ class _WritePlanner:
         tree: exp.Insert,
         resource: Resource,
         methods: Sequence[Method],
-        returning: _Returning,
+        returning: Returning | None,
         place: Place,
     ) -> WritePlan:
         if tree.args.get("default"):
@@ -147,17 +179,14 @@ class _WritePlanner:
         if width is not None and width != len(names):
             raise BindError(f"INSERT names {len(names)} columns and gives {width} values", place=place)
         return WritePlan(
-            "INSERT",
-            resource,
-            method,
-            parameters,
-            source,
-            False,
-            returning.sql,
-            returning.synonyms,
-            False,
-            False,
-            place,
+            verb="INSERT",
+            resource=resource,
+            method=method,
+            parameters=parameters,
+            origins=_origins(tree.expression, len(names)),
+            source=source,
+            place=place,
+            returning=returning,
         )
 
     def _source_of(self, tree: exp.Insert) -> Plan:
@@ -169,7 +198,7 @@ class _WritePlanner:
         query = expression.copy()
         if with_ is not None:
             query.set("with_", with_.copy())
-        return self._source(query.sql(dialect="duckdb"))
+        return self._source(query.sql(dialect="duckdb", comments=False))
 
     # -- UPDATE, REPLACE, DELETE -----------------------------------------------------------------
 
@@ -180,7 +209,7 @@ class _WritePlanner:
         table: exp.Table,
         resource: Resource,
         methods: Sequence[Method],
-        returning: _Returning,
+        returning: Returning | None,
         place: Place,
     ) -> WritePlan:
         items = []
@@ -208,18 +237,18 @@ class _WritePlanner:
         else:
             source = self._found(self._reading(resource, keys, table, values, where), place)
         self._require(resource, method, (*keys, *changed), place)
+        found = [f"any of {', '.join(map(_sql, c))}" if len(c) > 1 else _sql(c[0]) for c in constant or ()]
         return WritePlan(
-            write.verb,
-            resource,
-            method,
-            (*keys, *changed),
-            source,
-            False,
-            returning.sql,
-            returning.synonyms,
-            not direct,
-            where is None,
-            place,
+            verb=write.verb,
+            resource=resource,
+            method=method,
+            parameters=(*keys, *changed),
+            origins=(*(found if direct else ["the rows that are found"] * len(keys)), *map(_sql, values)),
+            source=source,
+            place=place,
+            returning=returning,
+            reads_first=not direct,
+            unfiltered=where is None,
         )
 
     def _constant_keys(
@@ -337,19 +366,20 @@ class _WritePlanner:
         return plan_query(opened.tree, opened.text, self._names)
 
 
-@dataclass(frozen=True, slots=True)
-class _Returning:
-    sql: str | None
-    synonyms: Mapping[str, str]
+def _returning(clause: exp.Returning | None, resource: Resource, alias: str) -> Returning | None:
+    if clause is None:
+        return None
+    named = {c.name.lower() for e in clause.expressions for c in e.find_all(exp.Column)}
+    synonyms = {p: f for f, p in resource.key.items() if p.lower() in named and resource.field(p) is None}
+    return Returning(_answers(", ".join(_sql(e) for e in clause.expressions), alias), synonyms)
 
-    @staticmethod
-    def of(clause: exp.Returning | None, resource: Resource) -> _Returning:
-        """RETURNING's select list, and the key parameters that it names like columns."""
-        if clause is None:
-            return _Returning(None, {})
-        named = {c.name.lower() for e in clause.expressions for c in e.find_all(exp.Column)}
-        synonyms = {p: f for f, p in resource.key.items() if p.lower() in named and resource.field(p) is None}
-        return _Returning(", ".join(e.sql(dialect="duckdb") for e in clause.expressions), synonyms)
+
+def _answers(selected: str, alias: str) -> str:
+    return f"SELECT {selected} FROM {quoted(ANSWERS)} AS {quoted(alias)}"
+
+
+def _sql(node: exp.Expr) -> str:
+    return str(node.sql(dialect="duckdb", comments=False))
 
 
 def _key_field(resource: Resource, key: Parameter) -> str:
@@ -379,6 +409,17 @@ def _cross_product(keys: list[list[exp.Expr]], values: list[exp.Expr]) -> str:
         sources.append(f"(SELECT DISTINCT c FROM (VALUES {rows}) AS t(c) WHERE c IS NOT NULL) AS {name}({name})")
     selected = [*(f"{c}.{c}" for c in columns), *(f"{v.sql(dialect='duckdb')} AS v{i}" for i, v in enumerate(values))]
     return f"SELECT {', '.join(selected)} FROM {', '.join(sources)}" if sources else f"SELECT {', '.join(selected)}"
+
+
+def _origins(source: exp.Expr | None, width: int) -> tuple[str, ...]:
+    """Where the columns of INSERT come from: the values, if there is one row of them, else the source."""
+    items: list[exp.Expr] = []
+    if isinstance(source, exp.Values) and len(source.expressions) == 1:
+        row = source.expressions[0]
+        items = list(row.expressions) if isinstance(row, exp.Tuple) else [row]
+    elif isinstance(source, exp.Select):
+        items = list(source.expressions)
+    return tuple(map(_sql, items)) if len(items) == width else ("the rows of the source",) * width
 
 
 def _width(source: exp.Expr | None) -> int | None:

@@ -8,12 +8,10 @@ import random
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urljoin, urlsplit
 
-from provider.catalog.catalog import Method, Provider, Service
-from provider.catalog.loader import path_keys
+from provider.catalog.catalog import Method, Provider, path_keys
 from provider.catalog.manifest import Missing
 from provider.errors import (
     ApiError,
@@ -24,7 +22,7 @@ from provider.errors import (
     TransportError,
 )
 from provider.rest import auth
-from provider.rest.request import Call
+from provider.rest.request import Call, Exchange, Target
 from provider.rest.retry import RETRIED, RetryPolicy, retry_after
 from provider.rest.transport import Request, Response
 
@@ -35,35 +33,11 @@ _MAX_REDIRECTS = 5
 _DETAIL = 2_000
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
-    """One request that was sent, for reports and logs: no headers, no bodies, no host.
-
-    `status` is None when no answer came. `seconds` is the time on the wire, `waited` the time before it
-    that a retry or the API's limits asked for.
-    """
-
-    method: str
-    call: Call
-    status: int | None
-    wire_bytes: int
-    seconds: float
-    waited: float
-
-
 class Sender(Protocol):
     """What a client needs of a transport."""
 
     async def send(self, request: Request) -> Response: ...
     async def aclose(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where a method's calls go: its provider and service, as the catalog has them."""
-
-    provider: Provider
-    service: Service
 
 
 class Client:

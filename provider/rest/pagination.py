@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from provider.catalog.catalog import Keys, Method
-from provider.catalog.loader import path_keys
-from provider.catalog.manifest import CursorPages
+from provider.catalog.catalog import Keys, Method, path_keys
 from provider.errors import DataError
 from provider.rest.request import Call
+
+if TYPE_CHECKING:
+    from provider.catalog.manifest import CursorPages
 
 #: Yields the next call, is sent the body of its response, and returns when the API said that was all.
 Pages = Generator[Call, bytes, None]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import quote
 
-from provider.catalog.catalog import Method, path_placeholders
+from provider.catalog.catalog import Method, Provider, Service, path_placeholders
 from provider.errors import BindError
 
 #: What a JSON body can hold.
@@ -47,6 +47,30 @@ class Call:
 
     def __str__(self) -> str:
         return f"{self.http_method} {self.target}"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a method's calls go: its provider and service, as the catalog has them."""
+
+    provider: Provider
+    service: Service
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One request that was sent, for reports and logs: no headers, no bodies, no host.
+
+    `status` is None when no answer came. `seconds` is the time on the wire, `waited` the time before it
+    that a retry or the API's limits asked for.
+    """
+
+    method: str
+    call: Call
+    status: int | None
+    wire_bytes: int
+    seconds: float
+    waited: float
 
 
 def build(method: Method, values: Mapping[str, Json]) -> Call:

@@ -423,9 +423,7 @@ async def _once(
 class _Body:
     """A response's body on its way: counted, decoded and capped. `wire_bytes` grows as it is read."""
 
-    def __init__(
-        self, request: Request, response: aiohttp.ClientResponse, timeouts: Timeouts, limits: Limits
-    ) -> None:
+    def __init__(self, request: Request, response: aiohttp.ClientResponse, timeouts: Timeouts, limits: Limits) -> None:
         self.head = Head(response.status, tuple(response.headers.items()))
         self.wire_bytes = 0
         self._request = request
@@ -553,9 +551,7 @@ def _explain(request: Request, lost: _Lost, timeouts: Timeouts, limits: Limits) 
     if isinstance(cause, aiohttp.ClientPayloadError):
         reason = "The body was cut off or malformed."
         return _failure(f"{place}: the answer cannot be used", reason, sent=sent)
-    return _failure(
-        f"{place}: connection lost", "The server closed it before the answer was complete.", sent=sent
-    )
+    return _failure(f"{place}: connection lost", "The server closed it before the answer was complete.", sent=sent)
 
 
 def _refusal(request: Request, reason: str, remedy: str = "") -> errors.TransportError:
@@ -626,9 +622,7 @@ def _tls_context(verify: bool | str) -> ssl.SSLContext:
         place = os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR") or certifi.where()
     folder = os.path.isdir(place)
     try:
-        context = ssl.create_default_context(
-            cafile=None if folder else place, capath=place if folder else None
-        )
+        context = ssl.create_default_context(cafile=None if folder else place, capath=place if folder else None)
     except (OSError, ssl.SSLError) as error:
         raise errors.InterfaceError(f"the CA bundle {place} cannot be loaded", reason=str(error)) from error
     if verify is False:
