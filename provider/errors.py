@@ -33,6 +33,7 @@ remedy; what the API itself said stays beneath. `str(error)` prints it, entry po
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -64,12 +65,20 @@ class Place:
         begin = self.text.rfind("\n", 0, self.start) + 1
         stop = self.text.find("\n", self.start)
         source = self.text[begin:] if stop < 0 else self.text[begin:stop]
-        width = max(1, min(self.end, begin + len(source)) - self.start)
+        before, marked = source[: self.start - begin], source[self.start - begin : self.end - begin]
+        width = max(1, sum(map(_cells, marked)))
         gutter = f"{self.line:>3} | "
         # Tabs are kept in the padding so that the caret stands under its character.
-        pad = "".join("\t" if c == "\t" else " " for c in source[: self.start - begin])
+        pad = "".join("\t" if c == "\t" else " " * _cells(c) for c in before)
         head = f"  {self.file}:{self.line}:{self.column}\n" if self.file else ""
         return f"{head}{gutter}{source}\n{' ' * (len(gutter) - 2)}| {pad}{'^' * width}"
+
+
+def _cells(character: str) -> int:
+    """How many cells of a terminal a character takes: accents and joiners none, Han and emoji two."""
+    if unicodedata.category(character) in ("Mn", "Me", "Cf"):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in ("W", "F") else 1
 
 
 def did_you_mean(name: str, candidates: Iterable[str], limit: int = 5) -> str:

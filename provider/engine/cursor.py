@@ -48,6 +48,7 @@ class Cursor:
         self.report = Report()
         self.message = ""
         self._result: Result | None = None
+        self._rowcount = -1
         self._closed = False
 
     @property
@@ -57,8 +58,8 @@ class Cursor:
 
     @property
     def rowcount(self) -> int:
-        """Rows written by a write, -1 for anything else."""
-        return self._result.rowcount if self._result else -1
+        """Rows written by a write, by all of its runs after `executemany`; -1 for anything else."""
+        return self._rowcount
 
     def execute(self, sql: str, parameters: Parameters = None) -> Self:
         """Run one statement, or several separated by semicolons; the last one's rows stay.
@@ -73,12 +74,18 @@ class Cursor:
         self._drop_result()
         self.report = Report()
         self._result, self.message = self.connection._run(sql, parameters, self.report)
+        self._rowcount = self._result.rowcount
         return self
 
     def executemany(self, sql: str, parameters: Sequence[Parameters]) -> Self:
         """Run a statement once for each set of parameters."""
+        self._check_open()
+        self._drop_result()
+        counts = []
         for values in parameters:
             self.execute(sql, values)
+            counts.append(self.rowcount)
+        self._rowcount = sum(counts) if counts and min(counts) >= 0 else -1
         return self
 
     def fetchone(self) -> Row | None:
@@ -136,6 +143,7 @@ class Cursor:
         self.close()
 
     def _drop_result(self) -> None:
+        self._rowcount = -1
         if self._result is not None:
             self._result.close()
             self._result = None

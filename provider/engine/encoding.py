@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import json
+import math
 import uuid
 
 from provider.catalog.catalog import Parameter
@@ -62,6 +63,8 @@ def _typed(base: str, value: object) -> Json:
 def _plain(value: object) -> Json:
     """DuckDB's Python values as JSON values."""
     match value:
+        case float() if not math.isfinite(value):
+            raise ValueError("JSON has no such number")
         case None | bool() | int() | float() | str():
             return value
         case decimal.Decimal():
@@ -79,10 +82,10 @@ def _plain(value: object) -> Json:
 
 def _parsed(text: str) -> Json:
     try:
-        found: Json = json.loads(text)
+        found = json.loads(text)
     except ValueError as e:
         raise ValueError(f"it is no JSON ({e})") from None
-    return found
+    return _plain(found)  # Python reads NaN and Infinity, which JSON does not have
 
 
 def _text(value: Json) -> str:
@@ -101,7 +104,7 @@ def _integer(value: Json) -> int:
 
 def _number(value: Json) -> int | float:
     if isinstance(value, str):
-        value = float(value)
+        value = _plain(float(value))
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError("it takes a number")
     return value

@@ -9,11 +9,13 @@ from typing import Any
 import duckdb
 
 from provider.catalog.loader import Catalog
+from provider.catalog.types import FieldType
 from provider.engine.fetching import Fetcher, Finished, Job, Progress
 from provider.engine.report import Report, ScanReport
 from provider.engine.staging import Page
 from provider.engine.tables import StagedTable
 from provider.plan.physical import Given, Keys, Literal, Plan, Scan, Term
+from provider.plan.rendering import key_cast
 from provider.rest.request import Json, Target, addresses_nothing, build
 
 
@@ -162,24 +164,24 @@ class Executor:
             arguments = {n: self._arguments[n] for n in binding.arguments}
             return self._duck.execute(binding.sql, arguments or None).fetchall()
         found: dict[tuple[Any, ...], None] = {}
-        types = [p.type.duckdb for p in binding.parameters]
+        types = [p.type for p in binding.parameters]
         for row in binding.rows:
             for key in itertools.product(*(self._evaluate(t, type_) for t, type_ in zip(row, types, strict=True))):
                 if None not in key:
                     found[key] = None
         return list(found)
 
-    def _evaluate(self, term: Term, type_: str) -> list[Any]:
+    def _evaluate(self, term: Term, type_: FieldType) -> list[Any]:
         """The value of a constant, or its values where it is an unnested list."""
         if isinstance(term, Literal):
             return [term.value]
         arguments = {n: self._arguments[n] for n in term.arguments}
-        if type_ == "VARCHAR" and [term.sql] == [f"${n}" for n in arguments]:
+        if type_.base == "string" and [term.sql] == [f"${n}" for n in arguments]:
             (value,) = arguments.values()
             if isinstance(value, str) or value is None:
                 return [value]
         # A value that the type cannot hold, such as 1.5 for an integer, equals none of the API's.
-        cast = f"TRY_CAST(v AS {type_})"
+        cast = key_cast("v", type_)
         sql = f"SELECT {cast} FROM (SELECT {term.sql} AS v) AS term WHERE {cast} = v"
         return [row[0] for row in self._duck.execute(sql, arguments or None).fetchall()]
 

@@ -52,6 +52,8 @@ def translate(error: duckdb.Error, text: Text, plan: Plan | None) -> Error:
         r"\b(?:temp\.)?(?:main\.)?(__apiql_scan_\d+)(?:_rows)?\b", lambda m: _resource(m[1], plan), message
     )
     message = re.sub(r'\n?Did you mean "(?:pg_|duckdb_|sqlite_|pragma_)[^"]*"\??', "", message)
+    if "a key is " in message:
+        return BindError(message[message.index("a key is ") :].strip())
     missing = _missing_column(message)
     if missing is not None and plan is not None and plan.scans:
         return _no_column(*missing, text, plan)

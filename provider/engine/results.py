@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -32,11 +32,12 @@ class DuckResult:
         rowcount: int = -1,
         has_rows: bool = True,
     ) -> None:
-        self._duck: duckdb.DuckDBPyConnection | None = duck if has_rows else None
+        self._duck = duck
         self._convert = convert
         self._on_close: Callable[[], None] | None = on_close
         self._rows: list[Row] | None = None if has_rows else []
         self._at = 0
+        self._begun = False
         self.rowcount = rowcount
         self.description: Description | None = None
         if has_rows and duck.description is not None:
@@ -51,7 +52,7 @@ class DuckResult:
             found = self._rows[self._at : end]
             self._at += len(found)
             return found
-        assert self._duck is not None
+        self._begun = True
         try:
             rows: list[Row] = self._duck.fetchall() if size is None else self._duck.fetchmany(size)
         except duckdb.Error as e:
@@ -62,10 +63,12 @@ class DuckResult:
         return rows
 
     def arrow(self) -> pyarrow.Table:
-        """All rows that are left."""
-        import pyarrow
+        """All rows that are left, in the Arrow types that DuckDB gives them.
 
-        if self._rows is None and self._duck is not None:
+        Once rows were read into Python (by `fetch` or `detach`) they come from there, as exact as Python's
+        values: nanoseconds are cut, an interval's months are days. What Arrow cannot take from Python is text.
+        """
+        if self._rows is None and not self._begun:
             try:
                 table = self._duck.to_arrow_table()
             except duckdb.Error as e:
@@ -73,10 +76,9 @@ class DuckResult:
             self._rows = []
             self._finish()
             return table
-        names = [d[0] for d in self.description or ()]
+        # DuckDB would leave out what `fetch` has read ahead.
         rows = self.fetch(None)
-        columns: list[list[Any]] = [list(c) for c in zip(*rows, strict=True)] if rows else [[] for _ in names]
-        return pyarrow.table(columns, names=names)
+        return self._table(rows)
 
     def detach(self) -> None:
         """Read what is left, so that the connection is free."""
@@ -86,11 +88,69 @@ class DuckResult:
 
     def close(self) -> None:
         """Give up what is left."""
-        if self._rows is None and self._duck is not None:
+        if self._rows is None:
             self._rows = []
         self._finish()
+
+    def _table(self, rows: Sequence[Row]) -> pyarrow.Table:
+        """Rows that Python holds, as Arrow."""
+        import pyarrow
+
+        described = self.description or ()
+        columns = zip(*rows, strict=True) if rows else [()] * len(described)
+        try:
+            # A cursor of DuckDB's has a result of its own: another statement's open rows stay as they are.
+            with self._duck.cursor() as duck:
+                arrays = [_array(c, _arrow_type(d[1], duck)) for c, d in zip(columns, described, strict=True)]
+        except duckdb.Error as e:
+            raise self._convert(e) from None
+        return pyarrow.Table.from_arrays(arrays, names=[d[0] for d in described])
 
     def _finish(self) -> None:
         if self._on_close is not None:
             done, self._on_close = self._on_close, None
             done()
+
+
+def _arrow_type(type_code: str, duck: duckdb.DuckDBPyConnection) -> pyarrow.DataType:
+    """The Arrow type that DuckDB gives a type of its own; text where it takes no values from Python."""
+    import pyarrow
+
+    if type_code in ("BIT", "BIGNUM"):  # text in Python, and bytes of DuckDB's own making in Arrow
+        return pyarrow.string()
+    try:
+        found = duck.execute(f"SELECT NULL::{type_code} LIMIT 0").to_arrow_table().schema.field(0).type
+    except duckdb.ParserException:  # the fields of a row() have no names
+        return pyarrow.string()
+    return pyarrow.string() if pyarrow.types.is_union(found) else found
+
+
+def _array(column: Sequence[Any], type_: pyarrow.DataType) -> pyarrow.Array:
+    """A column of DuckDB's Python values as Arrow's."""
+    import pyarrow
+
+    if pyarrow.types.is_timestamp(type_) and type_.tz is not None:
+        # The values know the session's time zone, which a DuckDB cursor does not inherit.
+        zone = next((str(v.tzinfo) for v in column if v is not None), type_.tz)
+        type_ = pyarrow.timestamp(type_.unit, tz=zone)
+    try:
+        return pyarrow.array(column, type=type_)
+    except pyarrow.ArrowException:
+        return pyarrow.array([_fitted(v, type_) for v in column], type=type_)
+
+
+def _fitted(value: Any, type_: pyarrow.DataType) -> Any:
+    """A value in the form that Arrow takes for a type: UUIDs as text, maps as pairs."""
+    from pyarrow import types
+
+    if value is None:
+        return None
+    if types.is_map(type_):
+        # Keys that Python cannot hash come as two lists.
+        pairs = zip(value["key"], value["value"], strict=True) if types.is_nested(type_.key_type) else value.items()
+        return [(_fitted(k, type_.key_type), _fitted(v, type_.item_type)) for k, v in pairs]
+    if types.is_struct(type_):
+        return {field.name: _fitted(value[field.name], field.type) for field in type_}
+    if types.is_list(type_) or types.is_fixed_size_list(type_):
+        return [_fitted(v, type_.value_type) for v in value]
+    return str(value) if types.is_string(type_) else value

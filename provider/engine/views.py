@@ -15,7 +15,7 @@ from sqlglot import exp
 from provider.errors import BindError, NotSupportedError
 from provider.plan.binder import span
 from provider.plan.rendering import quoted
-from provider.sql.scanner import Text
+from provider.sql.scanner import bare
 from provider.sql.statements import Query, parse_one
 
 _TABLE = "apiql.views"
@@ -107,16 +107,7 @@ def _open_once(query: Query, views: dict[str, View]) -> Query | None:
         edits.append((start, end, f"({body}){alias}"))
     if not edits:
         return None
-    sql, shifts, at, growth = "", [], 0, 0
-    for start, end, text in sorted(edits):
-        sql += query.text.sql[at:start] + text
-        growth += len(text) - (end - start)
-        shifts.append((len(sql), growth))
-        at = end
-    sql += query.text.sql[at:]
-    before = dict(query.text.edits)
-    shifts = [(a, g + max((d for s, d in before.items() if s <= a - g), default=0)) for a, g in shifts]
-    opened = parse_one(Text(sql, query.text.original, tuple(sorted([*query.text.edits, *shifts]))))
+    opened = parse_one(query.text.spliced(edits))
     return opened if isinstance(opened, Query) else Query(opened.text, getattr(opened, "tree", None))
 
 
@@ -140,12 +131,12 @@ class Definition:
 
 
 _CREATE = re.compile(
-    r"""\s*CREATE\s+(?P<replace>OR\s+REPLACE\s+)?(?P<temp>TEMP(?:ORARY)?\s+)?(?P<materialized>MATERIALIZED\s+)?VIEW\s+
+    r"""CREATE\s+(?P<replace>OR\s+REPLACE\s+)?(?P<temp>TEMP(?:ORARY)?\s+)?(?P<materialized>MATERIALIZED\s+)?VIEW\s+
         (?P<new>IF\s+NOT\s+EXISTS\s+)?(?P<name>"(?:""|[^"])+"|\w+)\s*(?:\((?P<columns>[^()]*)\))?\s+AS\b""",
     re.IGNORECASE | re.VERBOSE,
 )
-_REFRESH = re.compile(r"\s*REFRESH\s+MATERIALIZED\s+VIEW\s+(\"(?:\"\"|[^\"])+\"|\w+)\s*$", re.IGNORECASE)
-_DROP = re.compile(r"\s*DROP\s+(MATERIALIZED\s+)?VIEW\s+(IF\s+EXISTS\s+)?(\"(?:\"\"|[^\"])+\"|\w+)\s*$", re.IGNORECASE)
+_REFRESH = re.compile(r"REFRESH\s+MATERIALIZED\s+VIEW\s+(\"(?:\"\"|[^\"])+\"|\w+)", re.IGNORECASE)
+_DROP = re.compile(r"DROP\s+(MATERIALIZED\s+)?VIEW\s+(IF\s+EXISTS\s+)?(\"(?:\"\"|[^\"])+\"|\w+)", re.IGNORECASE)
 
 
 def definition(sql: str) -> Definition | None:
@@ -154,6 +145,7 @@ def definition(sql: str) -> Definition | None:
     Raises:
         NotSupportedError: parameters in the view's query, which would have no value later.
     """
+    sql = bare(sql)
     m = _CREATE.match(sql)
     if m is None:
         return None
@@ -166,13 +158,13 @@ def definition(sql: str) -> Definition | None:
 
 def refreshed(sql: str) -> str | None:
     """The view that REFRESH MATERIALIZED VIEW names."""
-    m = _REFRESH.match(sql)
+    m = _REFRESH.fullmatch(bare(sql))
     return _unquoted(m[1]) if m else None
 
 
 def dropped(sql: str) -> str | None:
     """The view that DROP [MATERIALIZED] VIEW names."""
-    m = _DROP.match(sql)
+    m = _DROP.fullmatch(bare(sql))
     return _unquoted(m[3]) if m else None
 
 

@@ -9,7 +9,7 @@ from functools import cache
 from sqlglot import exp
 
 from provider.catalog.catalog import Method, Resource
-from provider.errors import BindError, Place, did_you_mean
+from provider.errors import BindError, NotSupportedError, Place, did_you_mean
 from provider.plan.names import Names, quoted_path
 from provider.sql.scanner import Text
 
@@ -117,6 +117,11 @@ class Block:
         """Whether `relation` has a row in each row of the result, or in each in which `with_` has one."""
         return self.tree is not None and relation in _present(self.tree, with_)
 
+    def visible(self) -> list[Relation]:
+        """The relations whose columns the SELECT list can name: not those that are only looked into."""
+        hidden = _looked_into(self.tree) if self.tree is not None else set()
+        return [r for r in self.relations if r not in hidden]
+
     def stars(self) -> Iterator[tuple[exp.Star, str]]:
         """The stars of the select list with their qualifiers in lower case, '' for none; not those of count(*)."""
         for item in self.select.expressions:
@@ -124,6 +129,18 @@ class Block:
                 if isinstance(node, exp.Star) and not isinstance(node.parent, exp.Count | exp.AggFunc):
                     parent = node.parent
                     yield node, parent.table.lower() if isinstance(parent, exp.Column) else ""
+
+
+def _looked_into(tree: Tree) -> set[Relation]:
+    """The relations on the right of SEMI and ANTI joins."""
+    if isinstance(tree, Relation):
+        return set()
+    found = _looked_into(tree.left) | _looked_into(tree.right)
+    return found | _all(tree.right) if tree.kind in ("SEMI", "ANTI") else found
+
+
+def _all(tree: Tree) -> set[Relation]:
+    return {tree} if isinstance(tree, Relation) else _all(tree.left) | _all(tree.right)
 
 
 def _present(tree: Tree, with_: Relation | None) -> set[Relation]:
@@ -228,7 +245,7 @@ def outputs(block: Block) -> list[Output] | None:
         if star.args.get("replace") or star.args.get("rename") or _merges_columns(block.tree):
             return None
         excluded = {e.name.lower() for e in star.args.get("except_") or ()}
-        for relation in block.relations:
+        for relation in block.visible():
             if qualifier and relation.alias.lower() != qualifier.lower():
                 continue
             columns = relation.columns()
@@ -239,11 +256,10 @@ def outputs(block: Block) -> list[Output] | None:
 
 
 def _merges_columns(tree: Tree | None) -> bool:
-    """Whether `*` shows fewer columns than the relations have: USING, NATURAL, SEMI and ANTI joins."""
+    """Whether `*` shows columns of several relations as one: USING, NATURAL."""
     if not isinstance(tree, Join):
         return False
-    merged = tree.kind in ("SEMI", "ANTI") or tree.merges
-    return merged or _merges_columns(tree.left) or _merges_columns(tree.right)
+    return tree.merges or _merges_columns(tree.left) or _merges_columns(tree.right)
 
 
 def output_names(block: Block) -> tuple[str, ...] | None:
@@ -311,7 +327,19 @@ class Binder:
                     return found
                 if any(r.columns() is None for r in here.relations):
                     return None
+                aliased = self._aliased(column, here)
+                if aliased is not None:
+                    return self.resolve(aliased, here)
             here = here.outer
+        return None
+
+    @staticmethod
+    def _aliased(column: exp.Column, block: Block) -> exp.Column | None:
+        """The column behind an alias of the SELECT list, which DuckDB lets WHERE use."""
+        for item in block.select.expressions:
+            inner = item.this if isinstance(item, exp.Alias) else None
+            if isinstance(inner, exp.Column) and item.alias.lower() == column.name.lower() and inner is not column:
+                return inner if inner.name.lower() != column.name.lower() else None
         return None
 
     @staticmethod
@@ -371,9 +399,6 @@ class Binder:
             scope[node.alias.lower()] = cte
             if recursive:
                 cte.scope[node.alias.lower()] = cte
-                cte.shared = self._query(node.this, outer, None, cte.scope)
-                for block in cte.shared:
-                    block.transparent = False
         return scope
 
     def _select(self, select: exp.Select, outer: Block | None, owner: Relation | None, scope: dict[str, Cte]) -> Block:
@@ -449,6 +474,12 @@ class Binder:
         cte.uses.append(relation)
         if cte.recursive:
             # Inside its own body, and wherever it is used: one plan, which no predicate narrows.
+            if len(cte.uses) == 1:
+                outside, self._region = self._region, cte.region
+                cte.shared = self._query(cte.node.this, cte.outer, None, cte.scope)
+                self._region = outside
+                for block in cte.shared:
+                    block.transparent = False
             relation.bodies, relation.query = cte.shared, None
             relation.local_columns = relation.renames or None
             return
@@ -483,6 +514,12 @@ class Binder:
             raise BindError(f"{'.'.join(names)} has too many parts", place=self._place(whole))
         if not found.methods_for("SELECT"):
             raise BindError(f"{found.id} cannot be read: it has no SELECT method", place=self._place(whole))
+        if relation.renames:
+            raise NotSupportedError(
+                f"{found.id} cannot have its columns renamed in the alias",
+                place=self._place(whole),
+                remedy=f"Write (SELECT * FROM {found.id}) AS {relation.alias}({', '.join(relation.renames)})",
+            )
         relation.resource = found
         self.resources.append(relation)
 

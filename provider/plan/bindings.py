@@ -31,10 +31,15 @@ class Constants:
 
 @dataclass(frozen=True, slots=True)
 class FromQuery:
-    """The rows of a query that stands in the statement: `IN (SELECT ...)`, `= (SELECT ...)`."""
+    """The rows of a query that stands in the statement: `IN (SELECT ...)`, `= (SELECT ...)`.
+
+    The values are its column `index` of `width`.
+    """
 
     query: exp.Expr
     block: Block
+    index: int = 0
+    width: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +149,10 @@ class Bindings:
 
     def _fact(self, predicate: exp.Expr, block: Block) -> Iterator[tuple[Slot, Source | Slot]]:
         predicate = predicate.unnest()
-        if isinstance(predicate, exp.EQ):
+        if isinstance(predicate, exp.EQ | exp.NullSafeEQ | exp.In) and predicate.find(exp.Collate) is not None:
+            return  # under a collation different texts are equal
+        literal = isinstance(predicate, exp.NullSafeEQ) and isinstance(predicate.expression.unnest(), exp.Literal)
+        if isinstance(predicate, exp.EQ) or literal:
             for a, b in ((predicate.this, predicate.expression), (predicate.expression, predicate.this)):
                 yield from self._equality(a, b, block)
         elif isinstance(predicate, exp.In) and not predicate.args.get("unnest"):
@@ -179,7 +187,13 @@ class Bindings:
             # A row value: each column on its own is bound by its share of the rows.
             rows = [r.unnest() for r in predicate.expressions]
             width = len(left.expressions)
-            if query is None and all(isinstance(r, exp.Tuple) and len(r.expressions) == width for r in rows):
+            if query is not None:
+                for i, item in enumerate(left.expressions):
+                    slot = self._slot(item, block)
+                    source = self._query(query, block)
+                    if slot is not None and isinstance(source, FromQuery):
+                        yield slot, FromQuery(source.query, source.block, i, width)
+            elif all(isinstance(r, exp.Tuple) and len(r.expressions) == width for r in rows):
                 for i, item in enumerate(left.expressions):
                     yield from self._listed(item, [r.expressions[i] for r in rows], block, id(predicate))
             return

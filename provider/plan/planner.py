@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from sqlglot import exp
@@ -15,7 +15,7 @@ from provider.plan.bindings import AnyOf, Bindings, Constants, FromQuery, FromRe
 from provider.plan.names import Names
 from provider.plan.physical import Binding, Computed, Ending, Given, Keys, Literal, Plan, Scan, Term
 from provider.plan.pushdown import early, is_empty, order_parameter
-from provider.plan.rendering import KeyQueries, Splicer, quoted
+from provider.plan.rendering import KeyQueries, Splicer, key_cast, quoted
 from provider.sql.scanner import Text
 
 #: How staged tables are called.
@@ -35,6 +35,8 @@ class _Use:
     parameters: set[str] = field(default_factory=set)
     #: The use whose staged table serves this one too.
     same_as: _Use | None = None
+    #: A parameter, and a constant of another kind that it was compared with.
+    misfit: tuple[Parameter, exp.Expr] | None = None
 
     @property
     def table(self) -> str:
@@ -232,7 +234,11 @@ class _Planner:
     ) -> Keys | Constants | FromRelations | None:
         for source in self._sources(use, parameter):
             if isinstance(source, Constants):
-                return source
+                other = next((v for v in source.values if not _fits(v, parameter)), None)
+                if other is None:
+                    return source
+                use.misfit = (parameter, other)
+                continue
             if resolved is None:
                 continue
             needs = self._needs(source)
@@ -241,9 +247,8 @@ class _Planner:
             if isinstance(source, FromRelations):
                 return source
             recursive: dict[str, Cte] = {}
-            type_ = parameter.type.duckdb
-            rows = self._rows(source, use, type_, recursive)
-            cast = f"SELECT TRY_CAST(k AS {type_}) FROM ({rows}) AS rows(k)"
+            rows = self._rows(source, use, recursive)
+            cast = f"SELECT {key_cast('k', parameter.type)} FROM ({rows}) AS rows(k)"
             sql = f"SELECT DISTINCT k FROM ({cast}) AS keys(k) WHERE k IS NOT NULL"
             return self._keys((parameter,), sql, needs, recursive, _origin(source), self._is_monotone(source))
         return None
@@ -269,7 +274,7 @@ class _Planner:
             constants = next(
                 (s for s in self._bindings.sources(use.relation, column) if isinstance(s, Constants)), None
             )
-            if constants is None:
+            if constants is None or not all(_fits(v, parameter) for v in constants.values):
                 continue
             # Several values would mean several lists; one list and DuckDB's filter is cheaper, unless the
             # parameter is no field, so that only the API can tell the rows apart.
@@ -287,7 +292,7 @@ class _Planner:
             values = [s.value for s in group.values()]
             relations = frozenset(r for s in group.values() for r in s.relations)
             recursive: dict[str, Cte] = {}
-            types = [p.type.duckdb for p in parameters]
+            types = [p.type for p in parameters]
             lacking = frozenset(r for s in group.values() for r in s.may_lack(use.relation))
             sql = self._select(use, values, types, relations, lacking, block, recursive)
             needs = set()
@@ -302,7 +307,7 @@ class _Planner:
         self,
         use: _Use,
         values: list[exp.Expr],
-        types: list[str],
+        types: Sequence[FieldType | None],
         relations: frozenset[Relation],
         lacking: frozenset[Relation],
         block: Block,
@@ -319,7 +324,8 @@ class _Planner:
         conditions = [self._queries.sql(c, recursive) for c in found]
         columns = []
         for i, (value, type_) in enumerate(zip(values, types, strict=True)):
-            columns.append(f"TRY_CAST({self._queries.sql(value, recursive)} AS {type_}) AS k{i}")
+            sql = self._queries.sql(value, recursive)
+            columns.append(f"{key_cast(sql, type_) if type_ else sql} AS k{i}")
         sources = ", ".join(self._queries.source(r, recursive, lacking=r in lacking) for r in ordered)
         where = f" WHERE {' AND '.join(f'({c})' for c in conditions)}" if conditions else ""
         keys = ", ".join(f"k{i}" for i in range(len(values)))
@@ -392,26 +398,27 @@ class _Planner:
         owner = relation.block.owner
         return owner is not None and (id(owner.block.select) in inside or self._within(owner, inside))
 
-    def _rows(self, source: Source, use: _Use, type_: str, recursive: dict[str, Cte]) -> str:
+    def _rows(self, source: Source, use: _Use, recursive: dict[str, Cte]) -> str:
         """A query with one column of keys."""
         match source:
             case Constants(values):
                 rows = " UNION ALL ".join(f"SELECT {self._queries.sql(v, recursive)}" for v in values)
                 return rows or "SELECT NULL WHERE false"
-            case FromQuery(query, _):
-                return self._queries.sql(query, recursive)
+            case FromQuery(query, _, index, width):
+                names = ", ".join(f"c{i}" for i in range(width))
+                return f"SELECT c{index} FROM ({self._queries.sql(query, recursive)}) AS rows({names})"
             case FromRelations(value, relations, block):
                 lacking = source.may_lack(use.relation)
-                return self._select(use, [value], [type_], relations, lacking, block, recursive)
+                return self._select(use, [value], [None], relations, lacking, block, recursive)
             case AnyOf(parts):
-                return " UNION ALL ".join(f"({self._rows(p, use, type_, recursive)})" for p in parts)
+                return " UNION ALL ".join(f"({self._rows(p, use, recursive)})" for p in parts)
 
     def _needs(self, source: Source) -> set[int] | None:
         """Numbers of the scans whose tables a source reads; None when it cannot be read on its own."""
         match source:
             case Constants():
                 return set()
-            case FromQuery(query, _):
+            case FromQuery(query):
                 return self._scans_in(query)
             case FromRelations(_, relations, _):
                 whole = self._closure(relations)
@@ -545,6 +552,14 @@ class _Planner:
 
     def _unbound(self, use: _Use) -> BindError:
         """The error for a resource none of whose methods can be called."""
+        if use.misfit is not None:
+            parameter, value = use.misfit
+            return BindError(
+                f"{use.resource.id}: {parameter.name} is text, and {value.sql(dialect='duckdb')} is not",
+                place=self._place(use),
+                reason="DuckDB would compare them as numbers, and so find '01' by 1; no request can ask for that.",
+                remedy=f"Write {parameter.name} = '{value.name}'",
+            )
         methods = self._candidates(use)
         method = min(methods, key=lambda m: (len(self._missing(use, m)), len(m.required)))
         missing = self._missing(use, method) or [p.name for p in method.required]
@@ -611,6 +626,20 @@ def _given(constant: dict[Parameter, Constants]) -> list[Given]:
             columns = [[_term(v, p) for v in s.values] for p, s in group.items()]
             found.append(Given(tuple(group), tuple(zip(*columns, strict=True))))
     return found
+
+
+def _fits(value: exp.Expr, parameter: Parameter) -> bool:
+    """Whether DuckDB compares a literal with the parameter's column as values of the column's own type.
+
+    A text that is compared with a number is compared as a number, and a whole number that is compared with a
+    double as a double: then other values are equal too, which no request can ask for.
+    """
+    value = value.unnest()
+    if not isinstance(value, exp.Literal) or value.is_string:
+        return not (isinstance(value, exp.Boolean) and parameter.type.base == "string")
+    if parameter.type.base == "string":
+        return False
+    return parameter.type.base != "integer" or "e" not in str(value.this).lower()
 
 
 def _term(node: exp.Expr, parameter: Parameter) -> Term:

@@ -9,6 +9,7 @@ from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.tokens import Token, TokenType  # type: ignore[attr-defined]  # re-exported without saying so
 
+from provider.catalog.types import FieldType
 from provider.plan.binder import Binder, Block, Cte, Relation, span
 from provider.sql.scanner import Text
 
@@ -26,6 +27,29 @@ class _Edit:
 def quoted(name: str) -> str:
     """A name as a quoted identifier."""
     return '"' + name.replace('"', '""') + '"'
+
+
+_TEXT = "('VARCHAR', 'UUID', 'JSON', '\"NULL\"')"
+#: Doubles from here on no longer tell whole numbers apart.
+_EXACT = 2**53
+
+
+def key_cast(sql: str, type_: FieldType) -> str:
+    """A key in its parameter's type, NULL where it has none; an error where DuckDB compares in another type.
+
+    `text = number` compares numbers and `integer = double` compares doubles, so that further values are
+    equal: asking for this one alone would lose rows.
+    """
+    value = f"TRY_CAST({sql} AS {type_.duckdb})"
+    if type_.base == "string":
+        odd = f"typeof({sql}) NOT IN {_TEXT} AND typeof({sql}) NOT LIKE 'ENUM%'"
+        message = "a key is text, and it is compared with a value of another type: cast that to VARCHAR"
+    elif type_.base == "integer":
+        odd = f"typeof({sql}) IN ('DOUBLE', 'FLOAT') AND abs(TRY_CAST({sql} AS DOUBLE)) >= {_EXACT}"
+        message = "a key is a whole number, and it is compared with a double that is too large to be exact"
+    else:
+        return value
+    return f"CASE WHEN {odd} THEN CAST(error('{message}') AS {type_.duckdb}) ELSE {value} END"
 
 
 class Splicer:
@@ -72,12 +96,14 @@ class Splicer:
             yield from self._star_edits(block)
             yield from self._column_edits(block)
         for cte in self._binder.ctes:
-            if cte.region is region and not cte.recursive:
+            if cte.region is region and (not cte.recursive or not cte.uses):
                 start, end = self._body_span(cte)
                 if cte.uses:
                     yield _Edit(start, end, self._use_texts(cte)[id(cte.uses[0])])
                 elif any(self._names_resource(t) for t in cte.node.this.find_all(exp.Table)):
-                    yield _Edit(start, end, "SELECT NULL")  # nobody reads it, so nothing is fetched for it
+                    # Nobody reads it, so nothing is fetched for it.
+                    width = max(1, len(cte.node.args["alias"].args.get("columns") or ()))
+                    yield _Edit(start, end, f"SELECT {', '.join(['NULL'] * width)}")
 
     def _names_resource(self, table: exp.Table) -> bool:
         return len(table.parts) >= 3
@@ -93,7 +119,7 @@ class Splicer:
         for star, qualifier in block.stars():
             names = [
                 f"{quoted(r.alias)}.{quoted(n)}"
-                for r in block.relations
+                for r in block.visible()
                 if not qualifier or r.alias.lower() == qualifier
                 for n in self._hidden(r)
             ]

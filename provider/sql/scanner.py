@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from provider.errors import BindError, Place, did_you_mean
@@ -28,7 +28,8 @@ _BLANK = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 class Text:
     """One statement: the SQL that is parsed, and how its offsets lead back to what the user wrote.
 
-    `edits` holds (offset in sql, how much longer the sql is than the original from there on).
+    `original` is the whole script, so that places count its lines. `edits` holds (offset in sql, how much
+    larger offsets in sql are than in the original from there on); an offset without one is the same in both.
     """
 
     sql: str
@@ -39,40 +40,80 @@ class Text:
         """The user's own text for a stretch of `sql`."""
         return Place(self.original, self._origin(start), max(self._origin(start) + 1, self._origin(end)))
 
+    def find(self, name: str) -> Place | None:
+        """Where a name first stands as a word in the user's statement, whatever its case."""
+        word = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)", re.IGNORECASE)
+        found = word.search(self.original, self._origin(0), self._origin(len(self.sql)))
+        return Place(self.original, found.start(), found.end()) if found else None
+
+    def spliced(self, pieces: Iterable[tuple[int, int, str]]) -> Text:
+        """The text with stretches of its SQL replaced: (start, end, replacement), without overlaps."""
+        pieces = sorted(pieces)
+        grown = [(end, len(new) - (end - start)) for start, end, new in pieces]
+
+        def growth(offset: int) -> int:
+            return sum(g for end, g in grown if end <= offset)
+
+        edits = [(at + growth(at), shift + growth(at)) for at, shift in self.edits]
+        edits += [(end + growth(end), self._shift(end) + growth(end)) for end, _ in grown]
+        sql, at = "", 0
+        for start, end, new in pieces:
+            sql += self.sql[at:start] + new
+            at = end
+        return Text(sql + self.sql[at:], self.original, tuple(sorted(edits)))
+
     def _origin(self, offset: int) -> int:
-        shift = 0
-        for at, delta in self.edits:
-            if at > offset:
-                break
-            shift = delta
-        return min(max(0, offset - shift), len(self.original))
+        return min(max(0, offset - self._shift(offset)), len(self.original))
+
+    def _shift(self, offset: int) -> int:
+        return next((shift for at, shift in reversed(self.edits) if at <= offset), 0)
 
 
 def statements(script: str) -> Iterator[str]:
     """The statements of a script, without their semicolons; empty ones are left out."""
+    return (script[start:end] for start, end in spans(script))
+
+
+def spans(script: str) -> Iterator[tuple[int, int]]:
+    """Where the statements of a script begin and end."""
     start = 0
     for m in _LEXEMES.finditer(script):
         if m["semicolon"]:
-            if _has_content(script[start : m.start()]):
-                yield script[start : m.start()].strip()
+            yield from _content(script, start, m.start())
             start = m.end()
-    if _has_content(script[start:]):
-        yield script[start:].strip()
+    yield from _content(script, start, len(script))
 
 
-def _has_content(text: str) -> bool:
-    return bool(_LEXEMES.sub(lambda m: "" if m["comment"] else m[0], text).strip())
+def _content(script: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    part = script[start:end]
+    if bare(part):
+        yield start + len(part) - len(part.lstrip()), start + len(part.rstrip())
 
 
-def number_placeholders(original: str) -> Text:
-    """Give each `?` a name ($p1, $p2, ...), so that parts of a statement can be run on their own.
+def bare(sql: str) -> str:
+    """A statement without the blanks and comments around it; what stands within stays."""
+    blanked = _LEXEMES.sub(lambda m: " " * len(m[0]) if m["comment"] else m[0], sql)
+    return sql[len(blanked) - len(blanked.lstrip()) : len(blanked.rstrip())]
+
+
+def comments(sql: str) -> Iterator[str]:
+    """The comments of a text, with the marks around them."""
+    return (m[0] for m in _LEXEMES.finditer(sql) if m["comment"])
+
+
+def number_placeholders(script: str, start: int = 0, end: int | None = None) -> Text:
+    """Give each `?` of a statement a name ($p1, $p2, ...), so that parts of it can be run on their own.
 
     A blank is put behind each parameter: sqlglot takes `$a,$` for the opening of a dollar-quoted string.
+
+    Args:
+        start: where the statement begins in its script, and `end` where it ends.
     """
     parts: list[str] = []
-    edits: list[tuple[int, int]] = []
-    at = count = size = shift = 0
-    for m in _LEXEMES.finditer(original):
+    end = len(script) if end is None else end
+    edits: list[tuple[int, int]] = [(0, -start)] if start else []
+    at, count, size, shift = start, 0, 0, -start
+    for m in _LEXEMES.finditer(script, start, end):
         if m["question"]:
             count += 1
         elif not m["parameter"]:
@@ -80,13 +121,13 @@ def number_placeholders(original: str) -> Text:
         # `$1` is the first of a sequence too, and DuckDB does not let numbers stand beside names.
         name = m["parameter"][1:] if m["parameter"] else str(count)
         named = f"$p{name} " if name.isdigit() else f"${name} "
-        piece = original[at : m.start()] + named
+        piece = script[at : m.start()] + named
         parts.append(piece)
         size += len(piece)
         shift += len(named) - (m.end() - m.start())
         edits.append((size, shift))
         at = m.end()
-    return Text("".join([*parts, original[at:]]), original, tuple(edits))
+    return Text("".join([*parts, script[at:end]]), script, tuple(edits))
 
 
 def fill(script: str, values: Mapping[str, str]) -> str:

@@ -15,7 +15,7 @@ from sqlglot.errors import SqlglotError
 from sqlglot.tokens import Token, TokenType  # type: ignore[attr-defined]  # re-exported without saying so
 
 from provider.errors import ParseError
-from provider.sql.scanner import Text, number_placeholders, statements
+from provider.sql.scanner import Text, bare, comments, number_placeholders, spans
 
 # sqlglot logs that it falls back to an opaque command; such statements go to DuckDB as they are.
 logging.getLogger("sqlglot").setLevel(logging.ERROR)
@@ -41,28 +41,41 @@ class Write:
 
 
 @dataclass(frozen=True, slots=True)
+class Argument:
+    """`@name=value`; `span` is the name's, without the @."""
+
+    name: str
+    value: exp.Expr
+    span: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Exec:
     """`EXEC p.s.r.method @name=value, ... @@json='{...}'`."""
 
     text: Text
     path: tuple[str, ...]
     path_span: tuple[int, int]
-    arguments: tuple[tuple[str, exp.Expr], ...]
+    arguments: tuple[Argument, ...]
     payload: exp.Expr | None
     hints: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Show:
-    """`SHOW [EXTENDED] PROVIDERS | SERVICES | RESOURCES | METHODS [IN x] [LIKE 'p' | WHERE ...]`."""
+    """`SHOW [EXTENDED] PROVIDERS | SERVICES | RESOURCES | METHODS [IN x] [LIKE 'p' | WHERE ...]`.
+
+    `SHOW INSERT [/*+ REQUIRED */] INTO x` is one too; its scope is the resource, or a method of it.
+    """
 
     text: Text
-    what: Literal["PROVIDERS", "SERVICES", "RESOURCES", "METHODS"]
+    what: Literal["PROVIDERS", "SERVICES", "RESOURCES", "METHODS", "INSERT"]
     scope: tuple[str, ...]
     scope_span: tuple[int, int]
     extended: bool
     like: str | None
     where: str | None
+    hints: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +101,6 @@ class Explain:
 
 Statement = Query | Write | Exec | Show | Describe | Explain
 
-_HEAD = re.compile(r"(?:\s+|--[^\n]*\n|/\*.*?\*/)*", re.DOTALL)
 _HINT = re.compile(r"/\*\+\s*([A-Za-z_]+)\s*\*/")
 _EXPLAIN = re.compile(r"EXPLAIN\b(?:(?P<analyze>\s+ANALYZE\b)|\s*\((?P<options>[\w\s,]*)\))?", re.IGNORECASE)
 
@@ -100,7 +112,7 @@ def parse(script: str) -> list[Statement]:
         ParseError: a statement of ours that is malformed. A query that only sqlglot cannot read is
             returned without a tree: DuckDB may know it.
     """
-    return [parse_one(number_placeholders(text)) for text in statements(script)]
+    return [parse_one(number_placeholders(script, start, end)) for start, end in spans(script)]
 
 
 def parse_one(text: Text) -> Statement:
@@ -109,27 +121,31 @@ def parse_one(text: Text) -> Statement:
     Raises:
         ParseError: as `parse`.
     """
-    start = _after_comments(text.sql)
+    start = _start(text.sql)
     if m := _EXPLAIN.match(text.sql, start):
         options = [o.split() for o in (m["options"] or "").upper().split(",")]
         analyze = bool(m["analyze"]) or ["ANALYZE"] in options
-        return Explain(text, analyze, ["FORMAT", "JSON"] in options, parse_one(_blanked(text, m.end())))
+        explained = _blanked(text, m.end())
+        start = _start(explained.sql)
+        if again := _EXPLAIN.match(text.sql, start):
+            raise ParseError("syntax error: EXPLAIN takes one statement", place=text.place(start, again.end()))
+        return Explain(text, analyze, ["FORMAT", "JSON"] in options, parse_one(explained))
     word = re.match(r"\w*", text.sql[start:])
     match word[0].upper() if word else "":
         case "EXEC":
             return _exec(text)
         case "SHOW":
-            return _show(text) or Query(text, None)
+            return _show(text) or _query(text, text.sql)
         case "DESCRIBE" | "DESC":
-            return _describe(text) or Query(text, None)
+            return _describe(text) or _query(text, text.sql)
         case "INSERT" | "UPDATE" | "DELETE" | "WITH" | "REPLACE":
             return _write(text, start)
     return _query(text, text.sql)
 
 
-def _after_comments(sql: str) -> int:
-    m = _HEAD.match(sql)
-    return m.end() if m else 0
+def _start(sql: str) -> int:
+    """Where the first word stands."""
+    return sql.index(bare(sql))
 
 
 def _blanked(text: Text, until: int) -> Text:
@@ -143,6 +159,9 @@ def _query(text: Text, sql: str) -> Query:
         tree = sqlglot.parse_one(sql + "\n", read="duckdb")
     except SqlglotError as e:
         return Query(text, None, e)
+    except RecursionError:
+        # DuckDB's own parser goes deeper.
+        return Query(text, None, SqlglotError("expressions are nested too deeply"))
     return Query(text, None if isinstance(tree, exp.Command) else tree)
 
 
@@ -186,7 +205,7 @@ def _write(text: Text, start: int) -> Statement:
 
 
 def _hints(sql: str) -> frozenset[str]:
-    return frozenset(m[1].upper() for m in _HINT.finditer(sql))
+    return frozenset(m[1].upper() for comment in comments(sql) if (m := _HINT.fullmatch(comment)))
 
 
 class _Tokens:
@@ -251,22 +270,25 @@ def _exec(text: Text) -> Exec:
     tokens = _Tokens(text, "EXEC provider.service.resource.method @name='value', ... @@json='{...}'")
     tokens.skip()
     path, span = tokens.path()
-    arguments: list[tuple[str, exp.Expr]] = []
+    arguments: list[Argument] = []
     payload: exp.Expr | None = None
     while tokens.now:
         tokens.take(",")
+        if payload is not None:
+            raise tokens.error('the payload is one "@@json=..." at the end')
         if not tokens.take("@"):
             raise tokens.error('expected "@name=value"')
         is_payload = bool(tokens.take("@"))
-        name = tokens.skip().text
+        token = tokens.skip()
+        name = token.text
         if not tokens.take("="):
             raise tokens.error(f'expected "=" after "@{name}"')
         value = _value(tokens)
         if not is_payload:
-            if any(name == n for n, _ in arguments):
+            if any(name == a.name for a in arguments):
                 raise tokens.error(f'"@{name}" is given twice')
-            arguments.append((name, value))
-        elif name.lower() != "json" or payload is not None:
+            arguments.append(Argument(name, value, (token.start, token.end + 1)))
+        elif name.lower() != "json":
             raise tokens.error('the payload is one "@@json=..." at the end')
         else:
             payload = value
@@ -286,7 +308,7 @@ def _value(tokens: _Tokens) -> exp.Expr:
         end = tokens.skip().end + 1
     try:
         return sqlglot.parse_one(tokens.text.sql[first.start : end], read="duckdb")
-    except SqlglotError:
+    except (SqlglotError, RecursionError):
         place = tokens.text.place(first.start, end)
         raise ParseError("syntax error: not a value", place=place, remedy=tokens.usage) from None
 
@@ -295,9 +317,11 @@ def _show(text: Text) -> Show | None:
     tokens = _Tokens(text, "SHOW [EXTENDED] PROVIDERS | SERVICES | RESOURCES | METHODS [IN name] [LIKE 'pattern']")
     tokens.skip()
     extended = bool(tokens.take("EXTENDED"))
-    what = tokens.take("PROVIDERS", "SERVICES", "RESOURCES", "METHODS")
+    what = tokens.take("PROVIDERS", "SERVICES", "RESOURCES", "METHODS", "INSERT")
     if not what:
         return None
+    if what == "INSERT":
+        return _show_insert(text, extended)
     scope: tuple[str, ...] = ()
     span = (0, len(text.sql))
     if tokens.take("IN", "FROM"):
@@ -308,7 +332,18 @@ def _show(text: Text) -> Show | None:
     elif tokens.take("WHERE"):
         where = tokens.rest()
     tokens.end()
-    return Show(text, what, scope, span, extended, like, where)  # type: ignore[arg-type]
+    return Show(text, what, scope, span, extended, like, where, frozenset())  # type: ignore[arg-type]
+
+
+def _show_insert(text: Text, extended: bool) -> Show:
+    tokens = _Tokens(text, "SHOW [EXTENDED] INSERT [/*+ REQUIRED */] INTO provider.service.resource")
+    while not tokens.take("INSERT"):
+        tokens.skip()
+    if not tokens.take("INTO"):
+        raise tokens.error('expected "INTO"')
+    scope, span = tokens.path()
+    tokens.end()
+    return Show(text, "INSERT", scope, span, extended, None, None, _hints(text.sql))
 
 
 def _describe(text: Text) -> Describe | None:

@@ -1,0 +1,209 @@
+"""The judge: one statement over a world's resources and over the same rows as plain tables."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import sqlglot
+from sqlglot import exp
+
+import provider
+from provider.errors import BindError, NotSupportedError
+from tests.oracle.server import Server
+from tests.oracle.world import World
+
+_REFUSED = r" is text, and .* is not|^a key is text|^a key is a whole number"
+_LENIENT = (
+    duckdb.ConversionException,
+    duckdb.InvalidInputException,
+    duckdb.OutOfRangeException,
+    duckdb.NotImplementedException,
+)
+
+Parameters = list[Any] | dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """A statement with its parameters. `bound` says that every required parameter is bound, as its maker knows."""
+
+    sql: str
+    parameters: Parameters = None
+    bound: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Names, types and rows, or an error."""
+
+    columns: tuple[tuple[str, str], ...] = ()
+    rows: tuple[str, ...] = ()
+    error: Exception | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`kind` is 'same', or 'unbound', 'lenient', 'vague' where nothing can be said, or the kind of a failure."""
+
+    kind: str
+    detail: str = ""
+
+    @property
+    def is_failure(self) -> bool:
+        return self.kind not in ("same", "unbound", "lenient", "vague", "both")
+
+
+class Oracle:
+    """ApiQL and plain DuckDB over one world."""
+
+    def __init__(self, server: Server, world: World, concurrency: int = 16) -> None:
+        self.world = world
+        base = server.serve(world)
+        self._folder = tempfile.TemporaryDirectory()
+        path = world.write_manifest(Path(self._folder.name))
+        self.connection = provider.connect(
+            manifests=[path], base_urls={"w": base}, environ={}, max_concurrency=concurrency, timeout=20, retries=0
+        )
+        if world.tables:
+            self.connection.execute(world.local_sql())
+        self._plain = world.plain()
+        self._others: list[duckdb.DuckDBPyConnection] = []
+
+    def close(self) -> None:
+        self.connection.close()
+        self._folder.cleanup()
+        for duck in (self._plain, *self._others):
+            duck.close()
+
+    def judge(self, case: Case) -> Verdict:
+        """Run a case on both sides and compare."""
+        plain = _ask(self._plain, case)
+        api = self._api(case)
+        return self._compare(case, plain, api)
+
+    def _api(self, case: Case) -> Answer:
+        try:
+            cursor = self.connection.execute(case.sql, case.parameters)
+            return Answer(tuple((d[0], d[1]) for d in cursor.description or ()), _texts(cursor.fetchall()))
+        except Exception as e:
+            return Answer(error=e)
+
+    def _compare(self, case: Case, plain: Answer, api: Answer) -> Verdict:
+        if plain.error is not None and isinstance(api.error, provider.Error):
+            return Verdict("both", f"{plain.error}\n{api.error}")
+        if isinstance(api.error, BindError | NotSupportedError) and not case.bound:
+            return Verdict("unbound")
+        if isinstance(api.error, BindError) and re.search(_REFUSED, str(api.error)):
+            return Verdict("unbound")  # no request can ask for what equals a value of another type
+        if plain.error is not None and api.error is None:
+            # Rows that were not fetched cannot make a cast fail, and an inlined CTE may join where another may not;
+            # names and types must fail all the same.
+            return Verdict("lenient" if isinstance(plain.error, _LENIENT) else "accepted", str(plain.error))
+        if api.error is not None:
+            first = str(api.error).split("\n")[0]
+            if isinstance(api.error, BindError) and " needs " in first:
+                return Verdict("bind", first)
+            # Names and numbers differ from one failure to the next of the same kind.
+            summary = re.sub(r'"[^"]*"|/\S+|\bt?\d+\b', "_", first)
+            return Verdict(f"error {type(api.error).__name__}: {summary}", str(api.error)[:1000])
+        if plain.columns != api.columns:
+            return Verdict("columns", f"plain {plain.columns}\napi   {api.columns}")
+        return self._compare_rows(case, plain, api)
+
+    def _compare_rows(self, case: Case, plain: Answer, api: Answer) -> Verdict:
+        ordered, whole = _shape(case.sql)
+        if (plain.rows == api.rows) if ordered else (Counter(plain.rows) == Counter(api.rows)):
+            return Verdict("same")
+        detail = _difference(plain.rows, api.rows)
+        if whole is not None:
+            everything = _ask(self._plain, Case(whole, case.parameters))
+            if everything.error is None and not Counter(api.rows) - Counter(everything.rows):
+                if len(api.rows) == len(plain.rows):
+                    return Verdict("same")
+                return Verdict("rows", detail)
+            return Verdict("rows", detail)
+        for duck in self._variants():
+            other = _ask(duck, case)
+            if other.error is not None or Counter(other.rows) != Counter(plain.rows):
+                return Verdict("vague", detail)
+        kind = "order" if Counter(plain.rows) == Counter(api.rows) else "rows"
+        return Verdict(kind, detail)
+
+    def _variants(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Plain databases that must agree if the statement has one answer: other row order, no optimizer."""
+        if not self._others:
+            self._others = [self.world.plain(backwards=True), self.world.plain(), self.world.plain(backwards=True)]
+            for duck in self._others[1:]:
+                duck.execute("PRAGMA disable_optimizer")
+        yield from self._others
+
+
+@contextmanager
+def opened(server: Server, world: World, concurrency: int = 16) -> Iterator[Oracle]:
+    """An oracle that is closed in the end."""
+    oracle = Oracle(server, world, concurrency)
+    try:
+        yield oracle
+    finally:
+        oracle.close()
+
+
+def _ask(duck: duckdb.DuckDBPyConnection, case: Case) -> Answer:
+    try:
+        found = duck.execute(case.sql, case.parameters) if case.parameters else duck.execute(case.sql)
+        columns = tuple((d[0], str(d[1])) for d in found.description or ())
+        return Answer(columns, _texts(found.fetchall()))
+    except duckdb.Error as e:
+        return Answer(error=e)
+
+
+def _texts(rows: Sequence[Any]) -> tuple[str, ...]:
+    """Rows as texts that tell 1, 1.0, True and '1' apart, as equality does not."""
+    return tuple(repr(r) for r in rows)
+
+
+def _shape(sql: str) -> tuple[bool, str | None]:
+    """Whether ORDER BY names every column by number, and, where LIMIT cuts an order that is not total, the whole."""
+    try:
+        tree = sqlglot.parse_one(sql, read="duckdb")
+    except sqlglot.errors.SqlglotError:
+        return False, None
+    order = tree.args.get("order")
+    named = {str(o.this.this) for o in order.expressions if isinstance(o.this, exp.Literal)} if order else set()
+    width = len(tree.selects) if isinstance(tree, exp.Query) else 0
+    ordered = len(named) == width > 0 and not tree.find(exp.Star)
+    if ordered or not (tree.args.get("limit") or tree.args.get("offset")):
+        return ordered, None
+    whole = tree.copy()
+    whole.set("limit", None)
+    whole.set("offset", None)
+    return False, whole.sql(dialect="duckdb")
+
+
+def _difference(plain: tuple[str, ...], api: tuple[str, ...]) -> str:
+    missing, extra = Counter(plain) - Counter(api), Counter(api) - Counter(plain)
+    lines = [f"plain {len(plain)} rows, api {len(api)} rows"]
+    lines += [f"  - {r} x{n}" for r, n in list(missing.items())[:8]]
+    lines += [f"  + {r} x{n}" for r, n in list(extra.items())[:8]]
+    return "\n".join(lines)
+
+
+def case_json(world: World, case: Case, note: str = "") -> str:
+    """A case with its world, as a file of tests/oracle/cases holds it."""
+    data = {"note": note, "sql": case.sql, "parameters": case.parameters, "bound": case.bound, "world": world.to_json()}
+    return json.dumps(data, ensure_ascii=False, indent=1) + "\n"
+
+
+def read_case(text: str) -> tuple[World, Case]:
+    """What `case_json` wrote."""
+    data = json.loads(text)
+    return World.from_json(data["world"]), Case(data["sql"], data["parameters"], data["bound"])

@@ -1,0 +1,654 @@
+"""Random SELECTs over a world's resources and local tables, most of them answerable."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, TypeVar
+
+from tests.oracle.compare import Case
+from tests.oracle.world import Resource, World
+from tests.oracle.worlds import DAYS, DECIMALS, KEYS, NO_KEYS, NUMBERS, NUMERALS, SMALL, TIMES, WHOLE
+
+T = TypeVar("T")
+Columns = dict[str, str]
+_BACK = {"VARCHAR": "string", "BIGINT": "integer", "INTEGER": "integer", "BOOLEAN": "boolean"}
+#: What no predicate, key or set operation is built on: sums and the like.
+OTHER = "other"
+_ONES = ("1.0", "1.5", "'1'", "1e0", "9007199254740992e0", "'01'")
+_TRUTHS = ("TRUE", "FALSE", "NULL", "NOT TRUE", "NOT FALSE", "NOT NULL")
+_PATTERNS = ("'%a%'", "'_'", "'%'", "''", "'%/_'", r"'%\%%' ESCAPE '\'")
+
+
+@dataclass(eq=False, slots=True)
+class Rel:
+    """A relation in scope. It can be read where one of `needs` is bound: sets of its columns."""
+
+    alias: str
+    columns: Columns
+    needs: tuple[frozenset[str], ...] = ()
+    #: Columns that only a constant may bind, since they are parameters of an optional filter.
+    constant: frozenset[str] = frozenset()
+    star: bool = True
+
+    def ref(self, name: str) -> str:
+        return f"{self.alias}.{name}"
+
+
+@dataclass(slots=True)
+class Block:
+    """FROM and WHERE of one SELECT while it grows."""
+
+    sql: str = ""
+    rels: list[Rel] = field(default_factory=list)
+    #: Relations that need nothing (more): others may be bound from them.
+    free: list[Rel] = field(default_factory=list)
+    where: list[str] = field(default_factory=list)
+
+
+class Statements:
+    """Makes statements; `random` decides everything."""
+
+    def __init__(self, random: Random, world: World) -> None:
+        self._random = random
+        self._world = world
+        values = [v for r in world.resources for row in r.rows for v in row.values()]
+        values += [v for t in world.tables for row in t.rows for v in row]
+        self._texts = sorted({v for v in values if isinstance(v, str) and v in (*KEYS, *NUMERALS)}) or list(KEYS)
+        self._whole = sorted({v for v in values if isinstance(v, int)}) or list(SMALL)
+        self._aliases = 0
+        self._bound = True
+        self._values: dict[str, Any] = {}
+        self._parametrised = False
+
+    def case(self) -> Case:
+        """The next statement."""
+        self._aliases, self._bound, self._values = 0, True, {}
+        self._parametrised = self._chance(0.25)
+        sql = self._statement()
+        if not self._values:
+            return Case(sql, None, self._bound)
+        if self._chance(0.5):
+            used = re.findall(r"\$(p\d+)\b", sql)
+            return Case(re.sub(r"\$p\d+\b", "?", sql), [self._values[n] for n in used], self._bound)
+        return Case(sql, {n: v for n, v in self._values.items() if re.search(rf"\${n}\b", sql)} or None, self._bound)
+
+    # -- choices -----------------------------------------------------------------------------------
+
+    def _chance(self, share: float) -> bool:
+        return self._random.random() < share
+
+    def _one(self, items: Sequence[T]) -> T:
+        return self._random.choice(items)
+
+    def _alias(self) -> str:
+        self._aliases += 1
+        return f"t{self._aliases}"
+
+    # -- statements --------------------------------------------------------------------------------
+
+    def _statement(self) -> str:
+        ctes: dict[str, Rel] = {}
+        parts = []
+        recursive = False
+        for _ in range(self._random.choice((0, 0, 0, 0, 1, 1, 2))):
+            name = f"c{len(ctes) + 1}"
+            if self._chance(0.3):
+                recursive = True
+                body, columns = self._walk(name)
+                parts.append(f"{name}({', '.join(columns)}) AS ({body})")
+                ctes[name] = Rel(name, columns)
+                continue
+            passed = self._passing() if self._chance(0.35) else None
+            if passed is not None:
+                body, columns, needs = passed
+            else:
+                body, columns = self._select([], ctes, 1)
+                needs = ()
+            mark = self._one(("", "", "", "MATERIALIZED ", "NOT MATERIALIZED "))
+            if self._chance(0.2):
+                renamed = {n: f"{name}x{i}" for i, n in enumerate(columns)}
+                columns = {renamed[n]: t for n, t in columns.items()}
+                needs = tuple(frozenset(renamed[n] for n in need) for need in needs)
+                parts.append(f"{name}({', '.join(columns)}) AS {mark}({body})")
+            else:
+                parts.append(f"{name} AS {mark}({body})")
+            ctes[name] = Rel(name, columns, needs)
+        body, columns = self._query([], ctes, self._one((1, 1, 2)))
+        head = f"WITH {'RECURSIVE ' if recursive else ''}{', '.join(parts)} " if parts else ""
+        return head + body + self._order(columns)
+
+    def _order(self, columns: Columns, always_total: bool = False) -> str:
+        limit = f" LIMIT {self._random.choice((0, 1, 2, 3, 5))}" + (
+            f" OFFSET {self._random.choice((0, 1, 2))}" if self._chance(0.4) else ""
+        )
+        if not always_total and self._chance(0.5):
+            return limit if self._chance(0.3) else ""
+        numbers = list(range(1, len(columns) + 1))
+        self._random.shuffle(numbers)
+        keys = [
+            f"{n}{self._one(('', ' ASC', ' DESC'))}{self._one(('', ' NULLS FIRST', ' NULLS LAST'))}" for n in numbers
+        ]
+        return f" ORDER BY {', '.join(keys)}" + (limit if always_total or self._chance(0.5) else "")
+
+    def _query(
+        self, outer: list[Rel], ctes: dict[str, Rel], depth: int, want: Sequence[str] | None = None
+    ) -> tuple[str, Columns]:
+        """A SELECT, or a set operation of several."""
+        if depth > 0 and self._chance(0.15):
+            types = list(
+                want or [self._one(("string", "string", "integer", "boolean")) for _ in range(self._one((1, 2)))]
+            )
+            left, columns = self._select(outer, ctes, depth - 1, types)
+            right, _ = self._select(outer, ctes, depth - 1, types)
+            operator = self._one(("UNION ALL", "UNION ALL", "UNION", "EXCEPT", "INTERSECT", "EXCEPT ALL"))
+            return f"({left}) {operator} ({right})" if self._chance(0.3) else f"{left} {operator} {right}", columns
+        return self._select(outer, ctes, depth, want)
+
+    def _select(
+        self, outer: list[Rel], ctes: dict[str, Rel], depth: int, want: Sequence[str] | None = None
+    ) -> tuple[str, Columns]:
+        block = self._block(outer, ctes, depth)
+        predicates = [*block.where]
+        predicates += [
+            self._predicate(block.rels, outer, ctes, depth, 2) for _ in range(self._random.choice((0, 0, 0, 1, 1, 2)))
+        ]
+        self._random.shuffle(predicates)
+        tail = f" FROM {block.sql}" + (f" WHERE {' AND '.join(f'{p}' for p in predicates)}" if predicates else "")
+        if want is None and self._chance(0.08) and all(r.star for r in block.rels):
+            names = [n for r in block.rels for n in r.columns]
+            if len({n.lower() for n in names}) == len(names):
+                return f"SELECT *{tail}", {n: t for r in block.rels for n, t in r.columns.items()}
+        if want is None and self._chance(0.25):
+            return self._grouped(block, outer, tail)
+        items: list[str] = []
+        columns: Columns = {}
+        for type_ in want or ("",) * self._random.choice((1, 2, 2, 3)):
+            sql, found = self._output(block.rels, outer, ctes, depth, type_)
+            name = f"o{len(columns) + 1}"
+            items.append(f"{sql} AS {name}")
+            columns[name] = found
+        distinct = "DISTINCT " if self._chance(0.15) else ""
+        qualify = ""
+        if self._chance(0.05):
+            qualify = f" QUALIFY rank() OVER ({self._window(block.rels)}) <= {self._one((1, 2))}"
+        sql = f"SELECT {distinct}{', '.join(items)}{tail}{qualify}"
+        return sql, columns
+
+    def _grouped(self, block: Block, outer: list[Rel], tail: str) -> tuple[str, Columns]:
+        keys = [self._column(block.rels) for _ in range(self._random.choice((0, 1, 1, 2)))]
+        items: list[str] = []
+        columns: Columns = {}
+        for sql, type_ in keys:
+            name = f"o{len(columns) + 1}"
+            items.append(f"{sql} AS {name}")
+            columns[name] = type_
+        for _ in range(self._random.choice((1, 1, 2))):
+            sql, type_ = self._aggregate(block.rels)
+            name = f"o{len(columns) + 1}"
+            items.append(f"{sql} AS {name}")
+            columns[name] = type_
+        group = f" GROUP BY {', '.join(k for k, _ in keys)}" if keys else ""
+        if keys and self._chance(0.15):
+            group = f" GROUP BY {self._one(('ROLLUP', 'CUBE'))} ({', '.join(k for k, _ in keys)})"
+        having = f" HAVING count(*) {self._one(('>', '>=', '='))} {self._one((0, 1, 2))}" if self._chance(0.25) else ""
+        return f"SELECT {', '.join(items)}{tail}{group}{having}", columns
+
+    def _aggregate(self, rels: list[Rel]) -> tuple[str, str]:
+        filtered = f" FILTER (WHERE {self._simple(rels)})" if self._chance(0.15) else ""
+        column, type_ = self._column(rels)
+        choices = [("count(*)", "integer"), (f"count({column})", "integer"), (f"count(DISTINCT {column})", "integer")]
+        if type_ in ("string", "integer", "date", "timestamp", "decimal(20,4)"):
+            choices += [(f"min({column})", type_), (f"max({column})", type_)]
+        if type_ in ("integer", "decimal(20,4)"):
+            choices += [(f"sum({column})", OTHER)]
+        if type_ == "string":
+            choices += [(f"string_agg({column}, '|' ORDER BY {column})", "string")]
+        if type_ == "boolean":
+            choices += [(f"bool_or({column})", "boolean"), (f"bool_and({column})", "boolean")]
+        sql, found = self._one(choices)
+        return sql + filtered, found
+
+    def _window(self, rels: list[Rel]) -> str:
+        partition = f"PARTITION BY {self._column(rels)[0]} " if self._chance(0.5) else ""
+        return f"{partition}ORDER BY {self._column(rels)[0]}{self._one(('', ' DESC', ' NULLS FIRST'))}"
+
+    def _output(
+        self, rels: list[Rel], outer: list[Rel], ctes: dict[str, Rel], depth: int, want: str
+    ) -> tuple[str, str]:
+        if not want:
+            if self._chance(0.08):
+                function = self._one(("rank()", "dense_rank()", "count(*)"))
+                return f"{function} OVER ({self._window(rels)})", "integer"
+            if depth > 0 and self._chance(0.1):
+                return self._scalar(rels + outer, ctes, depth - 1, None)
+            if self._chance(0.1):
+                return self._simple(rels), "boolean"
+            if self._chance(0.1):
+                sql, type_ = self._column(rels)
+                return (f"coalesce({sql}, {self._literal(type_)})", type_) if type_ != "object" else (sql, type_)
+            return self._column(rels)
+        found = self._columns(rels, want) or self._columns(outer, want)
+        if not found or self._chance(0.05):
+            return f"{self._literal(want, nullable=True)}", want
+        return self._one(found), want
+
+    def _column(self, rels: list[Rel]) -> tuple[str, str]:
+        found = [(r.ref(n), t) for r in rels for n, t in r.columns.items() if t not in (OTHER, "object")]
+        if not found:
+            return "1", "integer"
+        rel = self._one([r for r in rels if any(t not in (OTHER, "object") for t in r.columns.values())])
+        return self._one([(rel.ref(n), t) for n, t in rel.columns.items() if t not in (OTHER, "object")])
+
+    @staticmethod
+    def _columns(rels: list[Rel], type_: str) -> list[str]:
+        return [r.ref(n) for r in rels for n, t in r.columns.items() if t == type_]
+
+    # -- FROM --------------------------------------------------------------------------------------
+
+    def _block(self, outer: list[Rel], ctes: dict[str, Rel], depth: int) -> Block:
+        block = Block()
+        sql, rel = self._source(block, outer, ctes, depth)
+        block.sql = sql
+        self._enter(block, rel)
+        for _ in range(self._random.choice((0, 0, 0, 1, 1, 2)) if depth > 0 else self._random.choice((0, 0, 0, 1))):
+            self._join(block, outer, ctes, depth)
+        for rel in block.rels:
+            if rel.needs and rel not in block.free:
+                block.where += self._bind(rel, block.free, outer, ctes, depth)
+                block.free.append(rel)
+        return block
+
+    @staticmethod
+    def _enter(block: Block, rel: Rel) -> None:
+        block.rels.append(rel)
+        if not rel.needs:
+            block.free.append(rel)
+
+    def _join(self, block: Block, outer: list[Rel], ctes: dict[str, Rel], depth: int) -> None:
+        kind = self._one(
+            (
+                "INNER",
+                "INNER",
+                "INNER",
+                "LEFT",
+                "LEFT",
+                "LEFT",
+                ",",
+                "CROSS",
+                "RIGHT",
+                "FULL",
+                "SEMI",
+                "ANTI",
+                "USING",
+                "LATERAL",
+            )
+        )
+        if kind == "LATERAL" and depth > 0:
+            alias = self._alias()
+            body, columns = self._select(block.rels + outer, ctes, depth - 1)
+            if self._chance(0.4):
+                body += self._order(columns, always_total=True)
+            how = self._one((",", "CROSS JOIN", "LEFT JOIN"))
+            word = self._one(("LATERAL ", "LATERAL ", ""))
+            block.sql += f" {how} {word}({body}) AS {alias}{' ON true' if how == 'LEFT JOIN' else ''}"
+            # What depends on a relation that is not bound yet cannot bind it.
+            block.rels.append(Rel(alias, columns))
+            if all(r in block.free for r in block.rels[:-1]):
+                block.free.append(block.rels[-1])
+            return
+        sql, rel = self._source(block, outer, ctes, depth)
+        if kind in (",", "CROSS", "LATERAL"):
+            block.sql += f", {sql}" if kind == "," else f" CROSS JOIN {sql}"
+            self._enter(block, rel)
+            return
+        if kind == "USING":
+            shared = [
+                n
+                for n, t in rel.columns.items()
+                if t not in ("object", OTHER)
+                and sum(n in r.columns for r in block.rels) == 1
+                and n not in rel.constant
+                and any(r.columns.get(n) == t and n not in r.constant for r in block.rels)
+            ]
+            if shared:
+                name = self._one(shared)
+                how = self._one(("INNER", "LEFT", "LEFT", "RIGHT", "FULL"))
+                block.sql += f" {how} JOIN {sql} USING ({name})"
+                left = next(r for r in block.rels if name in r.columns)
+                if rel.needs and frozenset([name]) in rel.needs and how in ("INNER", "LEFT") and left in block.free:
+                    rel = Rel(rel.alias, rel.columns, (), rel.constant, rel.star)
+                self._enter(block, Rel(rel.alias, rel.columns, rel.needs, rel.constant, star=False))
+                return
+            kind = "INNER"
+        on: list[str] = []
+        bound = not rel.needs
+        if rel.needs and (kind in ("SEMI", "ANTI") or (kind in ("INNER", "LEFT") and self._chance(0.8))):
+            on += self._bind(rel, block.free, outer, ctes, depth)
+            bound = True
+        elif kind in ("INNER", "RIGHT") and bound and self._chance(0.6):
+            for left in block.rels:
+                if left.needs and left not in block.free:
+                    on += self._bind(left, [rel, *block.free], [], ctes, depth)
+                    block.free.append(left)
+        if not on or self._chance(0.2):
+            on.append(self._match(block.rels, rel))
+        if self._chance(0.2):
+            on.append(self._simple([*block.rels, rel]))
+        self._random.shuffle(on)
+        block.sql += f" {kind} JOIN {sql} ON {' AND '.join(on)}"
+        if kind in ("SEMI", "ANTI"):
+            return
+        block.rels.append(rel)
+        if bound:
+            block.free.append(rel)
+
+    def _match(self, left: list[Rel], right: Rel) -> str:
+        """An equality between two sides where types allow."""
+        pairs = [
+            (a, right.ref(n))
+            for n, t in right.columns.items()
+            if t not in (OTHER, "object", "number") and n not in right.constant
+            for a in self._columns(left, t)
+        ]
+        if not pairs:
+            return "1 = 1"
+        a, b = self._one(pairs)
+        return f"{a} = {b}" if self._chance(0.8) else f"{b} = {a}"
+
+    def _source(self, block: Block, outer: list[Rel], ctes: dict[str, Rel], depth: int) -> tuple[str, Rel]:
+        if ctes and self._chance(0.45):
+            found = ctes[self._one(list(ctes))]
+            alias = self._alias()
+            return f"{found.alias} AS {alias}", Rel(alias, found.columns, found.needs)
+        pick = self._random.random()
+        if pick < 0.1 and depth > 0:
+            alias = self._alias()
+            body, columns = self._query([], ctes, depth - 1)
+            if self._chance(0.25):
+                body += self._order(columns, always_total=True)
+            return f"({body}) AS {alias}", Rel(alias, columns)
+        if pick < 0.18:
+            passed = self._passing()
+            if passed is not None:
+                body, columns, needs = passed
+                alias = self._alias()
+                return f"({body}) AS {alias}", Rel(alias, columns, needs)
+        if pick < 0.35:
+            table = self._one(self._world.tables)
+            alias = self._alias()
+            return f"{table.name} AS {alias}", Rel(alias, {n: _BACK[t] for n, t in table.columns.items()})
+        if pick < 0.4:
+            alias = self._alias()
+            rows = ", ".join(
+                f"({self._literal('string', nullable=True)}, {self._literal('integer', nullable=True)})"
+                for _ in range(self._one((1, 2, 3)))
+            )
+            return f"(VALUES {rows}) AS {alias}(k, i)", Rel(alias, {"k": "string", "i": "integer"})
+        resource = self._one(self._world.resources)
+        taken = {r.alias for r in (*block.rels, *outer)}
+        if resource.name not in taken and self._chance(0.15):
+            alias = resource.name
+            sql = f"w.s.{resource.name}"
+        else:
+            alias = self._alias()
+            sql = f"w.s.{resource.name} {self._one(('', 'AS '))}{alias}"
+        return sql, self._relation(resource, alias)
+
+    def _relation(self, resource: Resource, alias: str) -> Rel:
+        needs, constant = _needs(resource), frozenset[str]()
+        columns = dict(resource.columns)
+        if resource.name == "notes":
+            if self._chance(0.4):
+                constant = frozenset(["folder"])
+                needs = (constant,)
+            else:
+                del columns["folder"]
+        return Rel(alias, columns, needs, constant, star=not resource.hidden)
+
+    def _passing(self) -> tuple[str, Columns, tuple[frozenset[str], ...]] | None:
+        """A query over one keyed resource that leaves the binding to whoever reads it."""
+        resource = self._one(
+            [r for r in self._world.resources if r.name in ("people", "parts", "cells", "edges", "logs")]
+        )
+        alias = self._alias()
+        rel = self._relation(resource, alias)
+        need = rel.needs[-1]
+        kept = [n for n in rel.columns if n in need or self._chance(0.5)]
+        rename = self._chance(0.3)
+        names = {n: f"{n}_" if rename else n for n in kept}
+        columns = {names[n]: rel.columns[n] for n in kept}
+        items = ", ".join(f"{rel.ref(n)}{f' AS {names[n]}' if rename else ''}" for n in kept)
+        where = f" WHERE {self._simple([rel])}" if self._chance(0.3) else ""
+        needs = (frozenset(names[n] for n in need),)
+        pick = self._random.random()
+        if pick < 0.15 and rel.star:
+            return f"SELECT * FROM w.s.{resource.name} AS {alias}{where}", dict(rel.columns), rel.needs[-1:]
+        if pick < 0.3:
+            keys = sorted(need)
+            shown = ", ".join(f"{rel.ref(n)} AS {names[n]}" for n in keys)
+            sql = f"SELECT {shown}, count(*) AS many FROM w.s.{resource.name} AS {alias}{where} GROUP BY "
+            sql += ", ".join(rel.ref(n) for n in keys)
+            return sql, {**{names[n]: rel.columns[n] for n in keys}, "many": "integer"}, needs
+        distinct = "DISTINCT " if pick < 0.4 else ""
+        sql = f"SELECT {distinct}{items} FROM w.s.{resource.name} AS {alias}{where}"
+        if pick > 0.85:
+            other = self._alias()
+            second = Rel(other, rel.columns)
+            listed = ", ".join(second.ref(n) for n in kept)
+            sql += f" {self._one(('UNION ALL', 'UNION', 'EXCEPT'))} SELECT {listed} FROM w.s.{resource.name} AS {other}"
+            sql += f" WHERE {self._simple([second])}"
+        return sql, columns, needs
+
+    def _walk(self, name: str) -> tuple[str, Columns]:
+        """The body of a recursive CTE that follows references, to a bound depth."""
+        resource, key, up = self._one(
+            (
+                ("people", "id", "boss"),
+                ("cells", "id", "up"),
+                ("edges", "src", "dst"),
+                ("tags", "id", "parent"),
+                ("items", "id", "owner"),
+            )
+        )
+        type_ = "integer" if resource in ("cells", "tags") else "string"
+        table = f"w.s.{resource}"
+        union = self._one(("UNION ALL", "UNION"))
+        depth = self._one((1, 2, 3))
+        # DuckDB takes the column's type from the start, and would call a small literal an INTEGER.
+        start = f"CAST({self._literal(type_)} AS {'VARCHAR' if type_ == 'string' else 'BIGINT'})"
+        local = self._chance(0.4)
+        if local:
+            base = (
+                f"SELECT {'k' if type_ == 'string' else 'i'}, 0 FROM keys"
+                if self._chance(0.6)
+                else f"SELECT {start}, 0"
+            )
+        else:
+            base = f"SELECT a.{up}, 0 FROM {table} a WHERE a.{key} = {start}"
+        step = self._one(
+            (
+                f"SELECT b.{up}, r.depth + 1 FROM {name} r JOIN {table} b ON b.{key} = r.k WHERE r.depth < {depth}",
+                f"SELECT b.{up}, r.depth + 1 FROM {table} b JOIN {name} r ON b.{key} = r.k AND r.depth < {depth}",
+                f"SELECT b.{up}, r.depth + 1 FROM {name} r, {table} b WHERE r.depth < {depth} AND r.k = b.{key}",
+            )
+        )
+        return f"{base} {union} {step}", {"k": type_, "depth": "integer"}
+
+    # -- bindings ----------------------------------------------------------------------------------
+
+    def _bind(self, rel: Rel, free: list[Rel], outer: list[Rel], ctes: dict[str, Rel], depth: int) -> list[str]:
+        """Conjuncts that bind one of a relation's needs."""
+        need = sorted(self._one(rel.needs))
+        if len(need) == 2 and self._chance(0.15):
+            rows = ", ".join(
+                f"({', '.join(self._literal(rel.columns[n]) for n in need)})" for _ in range(self._one((1, 2, 3)))
+            )
+            return [f"({', '.join(rel.ref(n) for n in need)}) IN ({rows})"]
+        return [self._bound_column(rel, n, free, outer, ctes, depth) for n in need]
+
+    def _bound_column(
+        self, rel: Rel, name: str, free: list[Rel], outer: list[Rel], ctes: dict[str, Rel], depth: int
+    ) -> str:
+        column, type_ = rel.ref(name), rel.columns[name]
+        literal: Callable[[], str] = lambda: self._literal(type_)  # noqa: E731 -- a short name for what follows
+        constants = [
+            lambda: f"{column} = {literal()}",
+            lambda: f"{literal()} = {column}",
+            lambda: f"{column} IN ({self._list(type_)})",
+        ]
+        if name in rel.constant:
+            return self._one(constants)()
+        sources = [*constants]
+        near, far = self._columns(free, type_), self._columns(outer, type_)
+        for _ in range(4):
+            if near:
+                sources.append(lambda: f"{column} = {self._one(near)}")
+            if far:
+                sources.append(lambda: f"{self._one(far)} = {column}")
+        if near or far:
+            some = self._one(near or far)
+            sources += [
+                lambda: f"({column} = {some} OR {column} = {literal()})",
+                lambda: f"{column} IN ({some}, {literal()})",
+                lambda: f"{column} = coalesce({some}, {literal()})",
+                lambda: f"{column} = CASE WHEN {some} IS NULL THEN {literal()} ELSE {some} END",
+            ]
+        sources += [
+            lambda: f"({column} = {literal()} OR {column} = {literal()} AND {self._simple([rel])})",
+            lambda: f"({column} = {literal()} AND {column} IN ({literal()}, {literal()}))",
+            lambda: f"{column} = ANY([{literal()}, {literal()}])",
+            lambda: f"({column} = {literal()} AND {self._simple([rel])})",
+        ]
+        if depth > 0:
+            inner: Callable[[], str] = lambda: self._select(  # noqa: E731
+                [], ctes, depth - 1, [type_]
+            )[0]
+            sources += [
+                lambda: f"{column} IN ({inner()})",
+                lambda: f"{column} IN ({inner()})",
+                lambda: f"{column} = ANY({inner()})",
+                lambda: f"{column} = {self._scalar([], ctes, depth - 1, type_)[0]}",
+            ]
+        return self._one(sources)()
+
+    def _scalar(self, outer: list[Rel], ctes: dict[str, Rel], depth: int, type_: str | None) -> tuple[str, str]:
+        if type_ is None and self._chance(0.4):
+            block = self._block(outer, ctes, depth)
+            where = f" WHERE {' AND '.join(block.where)}" if block.where else ""
+            return f"(SELECT count(*) FROM {block.sql}{where})", "integer"
+        wanted = type_ or self._one(("string", "integer"))
+        body, _ = self._select(outer, ctes, depth, [wanted])
+        if self._chance(0.6):
+            return f"(SELECT {self._one(('min', 'max'))}(q.o1) FROM ({body}) AS q)", wanted
+        return f"({body} ORDER BY 1 {self._one(('ASC', 'DESC'))} LIMIT 1)", wanted
+
+    # -- predicates --------------------------------------------------------------------------------
+
+    def _predicate(self, rels: list[Rel], outer: list[Rel], ctes: dict[str, Rel], depth: int, nesting: int) -> str:
+        pick = self._random.random()
+        if nesting and pick < 0.3:
+            a = self._predicate(rels, outer, ctes, depth, nesting - 1)
+            if pick < 0.06:
+                return f"NOT ({a})"
+            b = self._predicate(rels, outer, ctes, depth, nesting - 1)
+            return f"({a} {'OR' if pick < 0.2 else 'AND'} {b})"
+        if depth > 0 and pick < 0.5:
+            column, type_ = self._column(rels)
+            scope = rels + outer
+            match self._random.randrange(5):
+                case 0 | 1:
+                    body, _ = self._select(scope, ctes, depth - 1, ["string"])
+                    return f"{self._one(('', 'NOT '))}EXISTS ({body})"
+                case 2 | 3:
+                    body, _ = self._select(self._one(([], scope)), ctes, depth - 1, [type_])
+                    return f"{column} {self._one(('', 'NOT '))}IN ({body})"
+            sql, type_ = self._scalar(self._one(([], scope)), ctes, depth - 1, None)
+            return f"{sql} {self._one(('=', '<>', '>', 'IS DISTINCT FROM'))} {self._literal(type_)}"
+        return self._simple(rels + (outer if self._chance(0.2) else []))
+
+    def _simple(self, rels: list[Rel]) -> str:
+        """A predicate without subqueries."""
+        column, type_ = self._column(rels)
+        same = [c for c in self._columns(rels, type_) if c != column]
+        other = self._one(same) if same and self._chance(0.3) else self._literal(type_, nullable=self._chance(0.1))
+        choices = [
+            f"{column} {self._one(('=', '=', '=', '<>', '<', '<=', '>', '>='))} {other}",
+            f"{column} {self._one(('=', '<>'))} {other}",
+            f"{column} {self._one(('', 'NOT '))}IN ({self._list(type_)})",
+            f"{column} IS {self._one(('', 'NOT '))}NULL",
+            f"{column} IS {self._one(('', 'NOT '))}DISTINCT FROM {other}",
+            f"{column} BETWEEN {self._literal(type_)} AND {self._literal(type_)}",
+            f"({column} {self._one(('=', '<>', '<'))} {other}) IS {self._one(_TRUTHS)}",
+            f"coalesce({column}, {self._literal(type_)}) = {self._literal(type_)}",
+            f"nullif({column}, {self._literal(type_)}) IS NULL",
+            f"CAST({column} AS VARCHAR) = {self._literal('string')}",
+            f"({column} = {self._literal(type_)} OR {column} = {self._literal(type_)})",
+        ]
+        if type_ == "string" and self._chance(0.1):
+            # Comparisons that are no equality of texts.
+            choices = [f"{column} = {literal} COLLATE NOCASE" for literal in (self._literal(type_),)]
+            if set(self._texts) <= set(NUMERALS):
+                choices += [f"{column} = {self._one((1, 2, 3))}", f"{column} IN (1, 2)"]
+        elif type_ == "string":
+            choices += [
+                f"{column} {self._one(('', 'NOT '))}LIKE {self._one(_PATTERNS)}",
+                f"{column} ILIKE 'a%'",
+                f"lower({column}) = {self._literal('string')}",
+                f"length({column}) > {self._one((0, 1))}",
+                f"TRY_CAST({column} AS INTEGER) = {self._one(SMALL)}",
+            ]
+        if type_ == "boolean":
+            choices += [
+                column,
+                f"NOT {column}",
+                f"{column} IS {self._one(('', 'NOT '))}{self._one(('TRUE', 'FALSE'))}",
+            ] * 2
+        if type_ == "integer":
+            choices += [f"{column} = {self._one(_ONES)}", f"{column} % 2 = 0"]
+        if self._chance(0.03):
+            choices = ["true", "false", "NULL", "1 = 2"]
+        return self._one(choices)
+
+    def _list(self, type_: str) -> str:
+        """Some literals for IN."""
+        return ", ".join(self._literal(type_, nullable=True) for _ in range(self._one((1, 2, 3))))
+
+    def _literal(self, type_: str, nullable: bool = False) -> str:
+        """A literal or parameter."""
+        value: Any
+        if nullable and self._chance(0.15):
+            return "NULL"
+        match type_:
+            case "string":
+                value = self._one(self._texts) if self._chance(0.85) else self._one(KEYS + NO_KEYS)
+            case "integer":
+                value = int(self._one(self._whole) if self._chance(0.85) else self._one(WHOLE))
+            case "boolean":
+                value = self._chance(0.5)
+            case "number":
+                return repr(self._one(NUMBERS))
+            case "date":
+                return f"DATE '{self._one(DAYS)}'"
+            case "timestamp":
+                return f"TIMESTAMPTZ '{self._one(TIMES)}'"
+            case _:
+                return f"CAST('{self._one(DECIMALS)}' AS DECIMAL(20,4))"
+        if self._parametrised and self._chance(0.6):
+            name = f"p{len(self._values) + 1}"
+            self._values[name] = value
+            return f"${name}"
+        if isinstance(value, str):
+            return "'" + value.replace("'", "''") + "'"
+        return str(value).lower()
+
+
+def _needs(resource: Resource) -> tuple[frozenset[str], ...]:
+    """The columns that must be bound; none when one method lists everything."""
+    found = []
+    for method in resource.methods:
+        parameters = [s[1:-1] for s in method.path.split("/") if s.startswith("{")] + list(method.required)
+        found.append(frozenset(resource.column(p) for p in parameters))
+    return () if frozenset() in found else tuple(found)
