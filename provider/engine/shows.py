@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 
-from provider.catalog.catalog import Method, Resource
+from sqlglot import exp
+
+from provider.catalog.catalog import Method, Parameter, Resource
 from provider.catalog.loader import Catalog
 from provider.errors import BindError
 from provider.sql.statements import Describe, Show
@@ -18,6 +21,8 @@ def show(statement: Show, catalog: Catalog) -> Rows:
     Raises:
         BindError: a scope that does not exist, or is missing.
     """
+    if statement.what == "INSERT":
+        return ("insert_statement",), [(_insert(statement, catalog),)]
     columns, rows = _show(statement, catalog)
     if statement.extended:
         return columns, rows
@@ -51,6 +56,43 @@ def _show(statement: Show, catalog: Catalog) -> Rows:
     return ("MethodName", "RequiredParams", "SQLVerb", "description"), [
         (m.name, required(m), m.verb, m.description) for m in resource.methods
     ]
+
+
+def _insert(statement: Show, catalog: Catalog) -> str:
+    """An INSERT with a placeholder for each value, which runs once they are filled."""
+    scope = statement.scope
+    place = statement.text.place(*statement.scope_span)
+    if len(scope) not in (3, 4):
+        raise BindError("SHOW INSERT INTO needs provider.service.resource", place=place)
+    resource = catalog.resource(scope[0], scope[1], scope[2], place)
+    methods = resource.methods_for("INSERT")
+    if len(scope) == 4:
+        methods = tuple(m for m in methods if scope[3] in (m.name, *m.aliases))
+    if not methods:
+        raise BindError(
+            f"{'.'.join(scope)} has no INSERT method", place=place, remedy=f"SHOW METHODS IN {resource.id} lists them."
+        )
+    method = methods[0]
+    only_required = "REQUIRED" in statement.hints
+    parameters = [p for p in method.parameters if p.required or not (only_required or p.location == "query")]
+    names = [p.name if method.parameter(p.name) is p else p.sql_name for p in parameters]
+    target = ".".join(_identifier(part) for part in scope)
+    if not names:
+        return f"INSERT INTO {target} DEFAULT VALUES"
+    columns = ",\n".join(f"  {_identifier(name)}" for name in names)
+    values = ",\n".join(f"  {_blank(p, name)}" for p, name in zip(parameters, names, strict=True))
+    return f"INSERT INTO {target} (\n{columns}\n)\nSELECT\n{values}"
+
+
+def _blank(parameter: Parameter, name: str) -> str:
+    """A value's placeholder; numbers and truth values stand bare, all else is text or JSON in quotes."""
+    blank = f"{{{{ {re.sub(r'[^A-Za-z0-9_]', '_', name)} }}}}"
+    return blank if parameter.type.base in ("integer", "number", "decimal", "boolean") else f"'{blank}'"
+
+
+def _identifier(name: str) -> str:
+    """A name as SQL reads it: quoted where it is no plain word, or one of SQL's own."""
+    return exp.to_identifier(name).sql(dialect="duckdb")
 
 
 def required(method: Method) -> str:

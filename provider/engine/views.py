@@ -104,7 +104,8 @@ def _open_once(query: Query, views: dict[str, View]) -> Query | None:
         body = view.sql
         if table.alias and view.columns:
             body = f"SELECT * FROM ({body}) AS {quoted(view.name)}{columns}"
-        edits.append((start, end, f"({body}){alias}"))
+        source = "FROM " if isinstance(table.parent, exp.Describe) else ""
+        edits.append((start, end, f"{source}({body}){alias}"))
     if not edits:
         return None
     opened = parse_one(query.text.spliced(edits))

@@ -149,8 +149,8 @@ class Bindings:
 
     def _fact(self, predicate: exp.Expr, block: Block) -> Iterator[tuple[Slot, Source | Slot]]:
         predicate = predicate.unnest()
-        if isinstance(predicate, exp.EQ | exp.NullSafeEQ | exp.In) and predicate.find(exp.Collate) is not None:
-            return  # under a collation different texts are equal
+        if isinstance(predicate, exp.EQ | exp.NullSafeEQ | exp.In) and _has_collation(predicate):
+            return  # different texts are equal
         literal = isinstance(predicate, exp.NullSafeEQ) and isinstance(predicate.expression.unnest(), exp.Literal)
         if isinstance(predicate, exp.EQ) or literal:
             for a, b in ((predicate.this, predicate.expression), (predicate.expression, predicate.this)):
@@ -320,6 +320,10 @@ def _groups_by(group: exp.Expr, item: exp.Expr, index: int) -> bool:
         if isinstance(key, exp.Column) and key.name.lower() in (column.name.lower(), item.alias.lower()):
             return True
     return False
+
+
+def _has_collation(predicate: exp.Expr) -> bool:
+    return any(isinstance(n, exp.Collate) for n in predicate.walk(prune=lambda n: isinstance(n, exp.Query)))
 
 
 def _is_usable(source: Source, relation: Relation) -> bool:

@@ -79,21 +79,27 @@ def spans(script: str) -> Iterator[tuple[int, int]]:
     start = 0
     for m in _LEXEMES.finditer(script):
         if m["semicolon"]:
-            yield from _content(script, start, m.start())
+            yield from _trimmed(script, start, m.start())
             start = m.end()
-    yield from _content(script, start, len(script))
+    yield from _trimmed(script, start, len(script))
 
 
-def _content(script: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+def _trimmed(script: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     part = script[start:end]
     if bare(part):
         yield start + len(part) - len(part.lstrip()), start + len(part.rstrip())
 
 
+def content(sql: str) -> tuple[int, int]:
+    """Where a statement begins and ends without the blanks and comments around it."""
+    blanked = _LEXEMES.sub(lambda m: " " * len(m[0]) if m["comment"] else m[0], sql)
+    return len(blanked) - len(blanked.lstrip()), len(blanked.rstrip())
+
+
 def bare(sql: str) -> str:
     """A statement without the blanks and comments around it; what stands within stays."""
-    blanked = _LEXEMES.sub(lambda m: " " * len(m[0]) if m["comment"] else m[0], sql)
-    return sql[len(blanked) - len(blanked.lstrip()) : len(blanked.rstrip())]
+    start, end = content(sql)
+    return sql[start:end]
 
 
 def comments(sql: str) -> Iterator[str]:

@@ -15,7 +15,7 @@ from sqlglot.errors import SqlglotError
 from sqlglot.tokens import Token, TokenType  # type: ignore[attr-defined]  # re-exported without saying so
 
 from provider.errors import ParseError
-from provider.sql.scanner import Text, bare, comments, number_placeholders, spans
+from provider.sql.scanner import Text, comments, content, number_placeholders, spans
 
 # sqlglot logs that it falls back to an opaque command; such statements go to DuckDB as they are.
 logging.getLogger("sqlglot").setLevel(logging.ERROR)
@@ -102,6 +102,7 @@ class Explain:
 Statement = Query | Write | Exec | Show | Describe | Explain
 
 _HINT = re.compile(r"/\*\+\s*([A-Za-z_]+)\s*\*/")
+_SUMMARIZE = re.compile(r"(?<=SUMMARIZE)\s+(?:TABLE\s+)?", re.IGNORECASE)
 _EXPLAIN = re.compile(r"EXPLAIN\b(?:(?P<analyze>\s+ANALYZE\b)|\s*\((?P<options>[\w\s,]*)\))?", re.IGNORECASE)
 
 
@@ -121,12 +122,12 @@ def parse_one(text: Text) -> Statement:
     Raises:
         ParseError: as `parse`.
     """
-    start = _start(text.sql)
+    start, _ = content(text.sql)
     if m := _EXPLAIN.match(text.sql, start):
         options = [o.split() for o in (m["options"] or "").upper().split(",")]
         analyze = bool(m["analyze"]) or ["ANALYZE"] in options
         explained = _blanked(text, m.end())
-        start = _start(explained.sql)
+        start, _ = content(explained.sql)
         if again := _EXPLAIN.match(text.sql, start):
             raise ParseError("syntax error: EXPLAIN takes one statement", place=text.place(start, again.end()))
         return Explain(text, analyze, ["FORMAT", "JSON"] in options, parse_one(explained))
@@ -138,14 +139,11 @@ def parse_one(text: Text) -> Statement:
             return _show(text) or _query(text, text.sql)
         case "DESCRIBE" | "DESC":
             return _describe(text) or _query(text, text.sql)
+        case "SUMMARIZE":
+            return _summarize(text)
         case "INSERT" | "UPDATE" | "DELETE" | "WITH" | "REPLACE":
             return _write(text, start)
     return _query(text, text.sql)
-
-
-def _start(sql: str) -> int:
-    """Where the first word stands."""
-    return sql.index(bare(sql))
 
 
 def _blanked(text: Text, until: int) -> Text:
@@ -163,6 +161,16 @@ def _query(text: Text, sql: str) -> Query:
         # DuckDB's own parser goes deeper.
         return Query(text, None, SqlglotError("expressions are nested too deeply"))
     return Query(text, None if isinstance(tree, exp.Command) else tree)
+
+
+def _summarize(text: Text) -> Query:
+    """SUMMARIZE t as SUMMARIZE FROM t: that is a query like any other, in which t may be a resource."""
+    query = _query(text, text.sql)
+    m = _SUMMARIZE.search(text.sql)
+    if m is None or query.tree is None or not isinstance(query.tree.this, exp.Table):
+        return query
+    text = text.spliced([(*m.span(), " FROM ")])
+    return _query(text, text.sql)
 
 
 def parse_failure(query: Query) -> ParseError:

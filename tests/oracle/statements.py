@@ -589,7 +589,8 @@ class Statements:
         ]
         if type_ == "string" and self._chance(0.1):
             # Comparisons that are no equality of texts.
-            choices = [f"{column} = {literal} COLLATE NOCASE" for literal in (self._literal(type_),)]
+            # In parentheses, since sqlglot takes a COLLATE behind an OR for one of the whole OR.
+            choices = [f"{column} = ({literal} COLLATE NOCASE)" for literal in (self._literal(type_),)]
             if set(self._texts) <= set(NUMERALS):
                 choices += [f"{column} = {self._one((1, 2, 3))}", f"{column} IN (1, 2)"]
         elif type_ == "string":
