@@ -82,10 +82,10 @@ def test_line_and_column_count_from_one() -> None:
 @pytest.mark.parametrize(
     ("wide", "cells"), [("🙂", 2), ("漢字", 4), ("e\u0301", 1)], ids=["an emoji", "Han", "a combining accent"]
 )
-@pytest.mark.xfail(strict=True, reason="each character is padded as one cell")
 def test_the_caret_counts_the_cells_that_a_terminal_shows(wide: str, cells: int) -> None:
     second = str(place(f"'{wide}', x", "x")).splitlines()[1]
     assert second == "    | " + " " * (cells + 4) + "^"
+    assert str(place(f"'{wide}'", wide)).splitlines()[1] == "    |  " + "^" * cells
 
 
 def test_an_error_prints_its_parts_in_order() -> None:

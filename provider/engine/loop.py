@@ -35,11 +35,6 @@ class Loop:
         """Call a function on the loop's thread, soon."""
         self._running().call_soon_threadsafe(callback, *arguments)
 
-    @property
-    def started(self) -> bool:
-        """Whether anything was ever submitted."""
-        return self._loop is not None
-
     def close(self) -> None:
         """Stop the loop; what still runs is cancelled first."""
         if self._loop is None or self._thread is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -133,10 +134,12 @@ def _array(column: Sequence[Any], type_: pyarrow.DataType) -> pyarrow.Array:
         # The values know the session's time zone, which a DuckDB cursor does not inherit.
         zone = next((str(v.tzinfo) for v in column if v is not None), type_.tz)
         type_ = pyarrow.timestamp(type_.unit, tz=zone)
-    try:
+    with suppress(pyarrow.ArrowException):
         return pyarrow.array(column, type=type_)
-    except pyarrow.ArrowException:
+    with suppress(pyarrow.ArrowException):
         return pyarrow.array([_fitted(v, type_) for v in column], type=type_)
+    # Such as a HUGEINT of 39 digits, where Arrow's decimals have 38.
+    return pyarrow.array([_fitted(v, pyarrow.string()) for v in column])
 
 
 def _fitted(value: Any, type_: pyarrow.DataType) -> Any:

@@ -16,7 +16,7 @@ from provider.plan.physical import Plan
 from provider.plan.planner import plan_query
 from provider.plan.rendering import quoted
 from provider.sql.scanner import Text
-from provider.sql.statements import Exec, Query, Write, parse_one
+from provider.sql.statements import Argument, Exec, Query, Write, parse_one
 
 if TYPE_CHECKING:
     from provider.catalog.manifest import Verb
@@ -129,7 +129,7 @@ class _WritePlanner:
             raise BindError(f"EXEC names a method: provider.service.resource.method, not {named}", place=place)
         resource = self._names.catalog.resource(path[0], path[1], path[2], place)
         method = self._method(resource, path[3], place)
-        given = [(self._parameter(resource, method, n, None), e) for n, e in statement.arguments]
+        given = [(self._argument(resource, method, a), a.value) for a in statement.arguments]
         values = [e.sql(dialect="duckdb", comments=False) for _, e in given]
         if statement.payload is not None:
             values.append(statement.payload.sql(dialect="duckdb", comments=False))
@@ -314,11 +314,11 @@ class _WritePlanner:
                 return method
         return next((m for m in methods if all(m.parameter(n) for n in names)), methods[0])
 
-    def _parameter(self, resource: Resource, method: Method, name: str, identifier: exp.Expr | None) -> Parameter:
+    def _parameter(self, resource: Resource, method: Method, name: str, identifier: exp.Expr) -> Parameter:
         found = method.parameter(name)
         if found is not None:
             return found
-        place = self._text.place(*span([identifier])) if identifier is not None else None
+        place = self._text.place(*span([identifier]))
         plain = name.removeprefix("data__")
         if versions := resource.elsewhere.get(plain):
             raise BindError(f'{resource.id} has "{plain}" in {" and ".join(versions)} of the API only', place=place)
@@ -332,6 +332,18 @@ class _WritePlanner:
             reason=reason,
             remedy=did_you_mean(plain, names),
         )
+
+    def _argument(self, resource: Resource, method: Method, argument: Argument) -> Parameter:
+        found = method.parameter(argument.name)
+        if found is None:
+            names = [p.name for p in method.parameters]
+            raise BindError(
+                f'no argument "{argument.name}" of {resource.id}.{method.name}',
+                place=self._text.place(*argument.span),
+                reason=f"{method.name} ({method.http}) does not take it.",
+                remedy=did_you_mean(argument.name.removeprefix("data__"), names) or "It takes none.",
+            )
+        return found
 
     def _refuse_twice(self, parameters: Sequence[Parameter], identifiers: Sequence[exp.Expr]) -> None:
         for i, parameter in enumerate(parameters):

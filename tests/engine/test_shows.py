@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import provider
+from provider.sql.scanner import fill
 
 
 @pytest.mark.parametrize(
@@ -73,6 +74,9 @@ def test_the_catalog_as_rows(over: Any, world: Any, sql: str, columns: list[str]
         ("SHOW METHODS", "SHOW METHODS needs IN provider.service.resource"),
         ("SHOW METHODS IN openai.assistants", "SHOW METHODS needs IN provider.service.resource"),
         ("SHOW PROVIDERS IN openai", "takes no IN"),
+        ("SHOW INSERT INTO assistants", "needs provider.service.resource"),
+        ("SHOW INSERT INTO openai.assistants.run_steps", "no INSERT method"),
+        ("SHOW INSERT INTO openai.assistants.threads.delete_thread", "no INSERT method"),
         ("SHOW METHODS IN openai.assistants.runs WHERE Verb = 'x'", "Verb"),
         ("DESCRIBE openai.assistants.thread", "Did you mean threads"),
         ("DESCRIBE METHOD openai.assistants.threads.nothing", "no such method|no method"),
@@ -83,6 +87,60 @@ def test_what_does_not_exist_is_named_with_a_place(over: Any, sql: str, words: s
         over().execute(sql)
     assert refused.value.place is not None
     assert re.search(words, str(refused.value))
+
+
+def test_show_insert_gives_a_statement_that_runs_once_it_is_filled(over: Any, world: Any) -> None:
+    conn = over()
+    cur = conn.execute("SHOW INSERT INTO openai.assistants.assistants")
+    assert [d[0] for d in cur.description] == ["insert_statement"]
+    ((template,),) = cur.fetchall()
+    assert "  top_p,\n" in template
+    assert "  {{ top_p }},\n" in template
+    assert "  '{{ metadata }}',\n" in template
+    names = re.findall(r"{{ (\w+) }}", template)
+    values = dict.fromkeys(names, "x") | {
+        "tools": "[]",
+        "tool_resources": "{}",
+        "metadata": '{"a": "it\'s"}',
+        "temperature": "0.5",
+        "top_p": "1",
+        "reasoning_effort": "low",
+        "response_format": "auto",
+    }
+    assert "POST /assistants" in conn.explain(fill(template, values))
+    assert world.requests() == []
+
+
+@pytest.mark.parametrize(
+    ("sql", "template"),
+    [
+        (
+            "SHOW EXTENDED INSERT /*+ REQUIRED */ INTO openai.assistants.messages",
+            "INSERT INTO openai.assistants.messages (\n  thread_id,\n  role,\n  content\n)\n"
+            "SELECT\n  '{{ thread_id }}',\n  '{{ role }}',\n  '{{ content }}'",
+        ),
+        (
+            "SHOW INSERT /*+ REQUIRED */ INTO openai.assistants.threads",
+            "INSERT INTO openai.assistants.threads DEFAULT VALUES",
+        ),
+    ],
+)
+def test_show_insert_with_the_required_columns_only(over: Any, sql: str, template: str) -> None:
+    assert over().execute(sql).fetchall() == [(template,)]
+
+
+def test_a_query_over_resources_can_be_described_and_summarized(connection: Any) -> None:
+    conn = connection()
+    described = conn.execute("DESCRIBE SELECT id, created_at FROM openai.assistants.assistants").fetchall()
+    assert [row[:2] for row in described] == [("id", "VARCHAR"), ("created_at", "BIGINT")]
+    conn.execute("INSERT INTO openai.assistants.assistants (model) VALUES ('m'), ('m')")
+    conn.execute("CREATE VIEW v AS SELECT id, model FROM openai.assistants.assistants")
+    assert [row[0] for row in conn.execute("DESCRIBE v").fetchall()] == ["id", "model"]
+    for sql in ("SUMMARIZE v", "SUMMARIZE SELECT id, model FROM openai.assistants.assistants"):
+        summary = conn.execute(sql).fetchall()
+        assert [(row[0], row[-2]) for row in summary] == [("id", 2), ("model", 2)]
+    names = [row[0] for row in conn.execute("SUMMARIZE openai.assistants.assistants").fetchall()]
+    assert names[0] == "id"
 
 
 def test_local_tables_are_duckdbs_to_show(over: Any) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provider.errors import BindError
-from provider.sql.scanner import fill, number_placeholders, statements
+from provider.sql.scanner import bare, comments, fill, number_placeholders, spans, statements
 
 
 @pytest.mark.parametrize(
@@ -81,6 +81,48 @@ def test_places_are_always_inside_of_the_users_text(written: str, start: int, en
 )
 def test_a_script_is_cut_at_its_semicolons(script: str, found: list[str]) -> None:
     assert list(statements(script)) == found
+
+
+def test_a_place_counts_from_the_beginning_of_the_script() -> None:
+    script = "SELECT x;\n\n  SELECT ?, x FROM t; SELECT ?, y, 'x'"
+    texts = [number_placeholders(script, start, end) for start, end in spans(script)]
+    assert [t.sql for t in texts] == ["SELECT x", "SELECT $p1 , x FROM t", "SELECT $p1 , y, 'x'"]
+    found = [t.place(t.sql.index(c), t.sql.index(c) + 1) for t, c in zip(texts, "xxy", strict=True)]
+    assert [(p.line, p.column, script[p.start : p.end]) for p in found] == [(1, 8, "x"), (3, 13, "x"), (3, 33, "y")]
+    named = [t.find("X") for t in texts]
+    assert [p and (p.line, p.column) for p in named] == [(1, 8), (3, 13), (3, 37)]
+    assert texts[1].find("y") is None
+
+
+def test_a_spliced_text_leads_back_to_what_was_not_replaced() -> None:
+    script = "SELECT 1; SELECT ?, a, b FROM v, w WHERE c = ?"
+    *_, span = spans(script)
+    text = number_placeholders(script, *span)
+    for name in ("w", "v"):
+        at = text.sql.index(f" {name}") + 1
+        text = text.spliced([(at, at + 1, "(SELECT 1, 2, 3)")])
+    assert text.sql == "SELECT $p1 , a, b FROM (SELECT 1, 2, 3), (SELECT 1, 2, 3) WHERE c = $p2 "
+    for name in ("a", "b", "FROM", "WHERE", "c"):
+        at = text.sql.index(f"{name} ") if name != "a" else text.sql.index("a,")
+        assert text.place(at, at + 1).start == script.rindex(name)
+
+
+@pytest.mark.parametrize(
+    ("sql", "kept"),
+    [
+        ("-- a\n /* b */ DROP x -- c", "DROP x"),
+        ("/* DROP */ DROP /* x */ x", "DROP /* x */ x"),
+        ("'-- a'", "'-- a'"),
+        (" -- a", ""),
+        ("x", "x"),
+    ],
+)
+def test_comments_around_a_statement_are_taken_off(sql: str, kept: str) -> None:
+    assert bare(sql) == kept
+
+
+def test_comments_are_found_outside_of_texts() -> None:
+    assert list(comments("/* a */ '/* b */' -- c\n $$ -- d $$ \"--\"")) == ["/* a */", "-- c"]
 
 
 @given(st.lists(PIECES | st.just(";")).map("".join))

@@ -7,6 +7,7 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlglot import exp
 
 from provider.errors import Error, ParseError
 from provider.sql.statements import (
@@ -90,11 +91,9 @@ def test_verbs(sql: str, verb: str) -> None:
         ("EXEC /*+ await */ a.b.c.d @x=1", {"AWAIT"}),
         ("EXEC /*+ AWAIT */ /*+ SHOWRESULTS */ a.b.c.d", {"AWAIT", "SHOWRESULTS"}),
         ("DELETE /* AWAIT */ FROM a.b.c WHERE x = 1", set()),
-        pytest.param(
-            "EXEC a.b.c.d @x='/*+ AWAIT */'",
-            set(),
-            marks=pytest.mark.xfail(strict=True, reason="hints are found inside of strings"),
-        ),
+        ("EXEC a.b.c.d @x='/*+ AWAIT */'", set()),
+        ('EXEC a.b.c.d @"/*+ AWAIT */"=1', set()),
+        ("DELETE FROM a.b.c WHERE x = $$/*+ AWAIT */$$ -- /*+ AWAIT */", set()),
     ],
 )
 def test_hints(sql: str, hints: set[str]) -> None:
@@ -126,7 +125,7 @@ def test_exec(sql: str, path: str, arguments: dict[str, str], payload: str | Non
     found = one(sql)
     assert isinstance(found, Exec)
     assert ".".join(found.path) == path
-    assert {n: e.sql(dialect="duckdb") for n, e in found.arguments} == arguments
+    assert {a.name: a.value.sql(dialect="duckdb") for a in found.arguments} == arguments
     assert (found.payload.sql(dialect="duckdb") if found.payload else None) == payload
 
 
@@ -144,6 +143,8 @@ def test_exec(sql: str, path: str, arguments: dict[str, str], payload: str | Non
         ("EXEC a.b.c.d @x=1 +", "not a value", "1 +"),
         ("SHOW METHODS IN a.b.c please", 'unexpected "please"', "please"),
         ("SHOW RESOURCES IN", "the statement ends too early", "N"),
+        ("SHOW INSERT a.b.c", 'expected "INTO"', "a"),
+        ("SHOW INSERT INTO a.b.c LIKE 'x'", 'unexpected "LIKE"', "LIKE"),
     ],
 )
 def test_what_is_wrong_has_a_place_and_the_right_form(sql: str, summary: str, at: str | None) -> None:
@@ -162,12 +163,21 @@ def test_the_place_of_an_error_in_a_script_is_in_its_statement() -> None:
     place = wrong.value.place
     assert place is not None
     assert place.text[place.start : place.end] == "oops"
+    assert (place.line, place.column) == (3, 20)
 
 
-@pytest.mark.xfail(strict=True, reason="arguments behind the payload are taken")
-def test_the_payload_stands_last() -> None:
+@pytest.mark.parametrize("behind", [" @x=1", ", @x=1", ","])
+def test_the_payload_stands_last(behind: str) -> None:
     with pytest.raises(ParseError, match="at the end"):
-        parse("EXEC a.b.c.d @@json='{}' @x=1")
+        parse("EXEC a.b.c.d @@json='{}'" + behind)
+
+
+def test_each_argument_knows_where_its_name_stands() -> None:
+    script = 'SELECT ?; EXEC a.b.c.d @x=?, @"odd name"=1'
+    found = parse(script)[1]
+    assert isinstance(found, Exec)
+    places = [found.text.place(*a.span) for a in found.arguments]
+    assert [script[p.start : p.end] for p in places] == ["x", '"odd name"']
 
 
 @pytest.mark.parametrize(
@@ -193,6 +203,30 @@ def test_show(sql: str, what: str, scope: tuple[str, ...], extended: bool, like:
     found = one(sql)
     assert isinstance(found, Show)
     assert (found.what, found.scope, found.extended, found.like, found.where) == (what, scope, extended, like, where)
+
+
+@pytest.mark.parametrize(
+    ("sql", "scope", "hints"),
+    [
+        ("SHOW INSERT INTO a.b.c", ("a", "b", "c"), set()),
+        ("show extended insert /*+ required */ into a.b.c.d", ("a", "b", "c", "d"), {"REQUIRED"}),
+    ],
+)
+def test_show_insert(sql: str, scope: tuple[str, ...], hints: set[str]) -> None:
+    found = one(sql)
+    assert isinstance(found, Show)
+    assert (found.what, found.scope, set(found.hints)) == ("INSERT", scope, hints)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    ["DESCRIBE SELECT * FROM a.b.c", "DESCRIBE FROM a.b.c", "SUMMARIZE SELECT * FROM a.b.c", "SUMMARIZE a.b.c"],
+)
+def test_a_query_that_is_described_is_read(sql: str) -> None:
+    found = one(sql)
+    assert isinstance(found, Query)
+    assert found.tree is not None
+    assert [".".join(p.name for p in t.parts) for t in found.tree.find_all(exp.Table)] == ["a.b.c"]
 
 
 @pytest.mark.parametrize(
@@ -249,9 +283,23 @@ def test_any_text_is_statements_or_an_error_of_ours(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["(" * 5000, "SELECT " + "(" * 5000 + ")" * 5000, "EXPLAIN " * 5000, "NOT " * 5000])
-@pytest.mark.xfail(strict=True, reason="RecursionError escapes")
 def test_deep_nesting_is_an_error_and_no_crash(text: str) -> None:
     try:
         parse(text)
     except Error as refused:
         assert str(refused)  # noqa: PT017 -- either outcome is right
+
+
+def test_a_query_that_is_nested_too_deeply_says_so() -> None:
+    found = one("SELECT " + "(" * 3000 + "1" + ")" * 3000)
+    assert isinstance(found, Query)
+    assert found.tree is None
+    assert "nested too deeply" in str(parse_failure(found))
+
+
+def test_explain_is_not_explained() -> None:
+    with pytest.raises(ParseError, match="one statement") as wrong:
+        parse("EXPLAIN /* x */ EXPLAIN ANALYZE SELECT 1")
+    place = wrong.value.place
+    assert place is not None
+    assert place.text[place.start : place.end] == "EXPLAIN ANALYZE"
