@@ -26,8 +26,14 @@ layers: $(BIN)/.ready-dev
 unit: $(BIN)/.ready-dev $(V1)/.ready
 	$(BIN)/pytest -n 2
 
+# Random SQL over REST against plain DuckDB: a long run, with a seed that it prints.
+fuzz: $(BIN)/.ready-dev
+	$(BIN)/python -m tests.oracle --statements 20000
+
 bench: $(BIN)/.ready-dev
-	$(BIN)/python -m tests.benchmarks
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group bench
+	$(BIN)/python -m tests.benchmarks.transports
+	$(BIN)/python -m tests.benchmarks.staging
 
 # The package alone: enough to run ApiQL.
 $(BIN)/.ready: pyproject.toml

@@ -134,9 +134,7 @@ class Stage:
         total, bad = 0, Counter[str]()
         for number, page in enumerate(pages, self._pages + 1):
             if len(page.echo) != len(self._echoes):
-                raise InternalError(
-                    f"{self.resource}: {len(page.echo)} values for {len(self._echoes)} echoes"
-                )
+                raise InternalError(f"{self.resource}: {len(page.echo)} values for {len(self._echoes)} echoes")
             try:
                 rows = self._quick.rows(page.body)
                 values = [
@@ -173,9 +171,7 @@ class Stage:
                 raise self._wrong_page(number, body, refused) from refused
         values: list[list[Any]] = [[] for _ in self._columns]
         for row_number, row in enumerate(rows, 1):
-            for column, codec, slot, out in zip(
-                self._columns, self._codecs, self._slots, values, strict=True
-            ):
+            for column, codec, slot, out in zip(self._columns, self._codecs, self._slots, values, strict=True):
                 text = bytes(slot(row))
                 if text == _NULL:
                     out.append(codec.null)
@@ -386,9 +382,7 @@ def _unix_codec(micros: int) -> _Codec:
     return _Codec("TIMESTAMPTZ", read, exact, quick, leaf="BIGINT", select="make_timestamptz({})")
 
 
-_INSTANT = re.compile(
-    r"\d{4}-\d\d-\d\d[T ](?!24)\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d(:?[0-5]\d)?)?", re.ASCII
-)
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\d[T ](?!24)\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d(:?[0-5]\d)?)?", re.ASCII)
 _DIGITS_TO_ZERO = str.maketrans("123456789", "000000000")
 _ZULU_SHAPES = {"0000-00-00T00:00:00Z", "0000-00-00T00:00:00.000Z", "0000-00-00T00:00:00.000000Z"}
 
@@ -451,9 +445,7 @@ def _json_codec(opening: bytes) -> _Codec:
         # One text that holds all of the page's values, separated as they will be anyway.
         return [joined[1:]]
 
-    return _Codec(
-        "JSON", msgspec.Raw, exact, quick, select="nullif({}, 'null')::JSON", as_text=True, null=_NULL
-    )
+    return _Codec("JSON", msgspec.Raw, exact, quick, select="nullif({}, 'null')::JSON", as_text=True, null=_NULL)
 
 
 # An escape in a JSON string: a surrogate pair, a lone surrogate (the group), or any other.

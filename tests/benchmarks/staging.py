@@ -104,9 +104,7 @@ def json_leaves(duck: duckdb.DuckDBPyConnection, names: Sequence[str]) -> Insert
         "array": "if(json_type(r.{0}) = 'ARRAY', r.{0}, error('bad'))",
         "object": "if(json_type(r.{0}) = 'OBJECT', r.{0}, error('bad'))",
     }
-    values = ", ".join(
-        f'if(r."{n}" IS NULL, NULL, {checked[FIELDS[n]]})'.replace("{0}", f'"{n}"') for n in names
-    )
+    values = ", ".join(f'if(r."{n}" IS NULL, NULL, {checked[FIELDS[n]]})'.replace("{0}", f'"{n}"') for n in names)
     rows = f"unnest(from_json(decode(u), '{structure(names, lambda _: 'JSON')}').data)"
     sql = f"INSERT INTO t SELECT {values} FROM (SELECT {rows} AS r FROM {PAGES})"
     return lambda bodies: duck.execute(sql, [bodies])

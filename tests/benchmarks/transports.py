@@ -52,9 +52,7 @@ def body(messages: int) -> bytes:
             "created_at": 1_700_000_000 + i,
             "thread_id": "thread_000000000000000000000001",
             "role": "user" if i % 2 else "assistant",
-            "content": [
-                {"type": "text", "text": {"value": f"Message {i}: " + "words " * 15, "annotations": []}}
-            ],
+            "content": [{"type": "text", "text": {"value": f"Message {i}: " + "words " * 15, "annotations": []}}],
             "metadata": {"batch": str(i // 10)},
         }
         for i in range(messages)
@@ -276,8 +274,7 @@ def measure(base: str, requests: int, inflight: int, rounds: int, names: list[st
         due = [name for name in names if not results[name] or results[name][0][0] < 3]
         start = turn % len(due)
         done = {
-            name: asyncio.run(run(CANDIDATES[name], base, requests, inflight))
-            for name in due[start:] + due[:start]
+            name: asyncio.run(run(CANDIDATES[name], base, requests, inflight)) for name in due[start:] + due[:start]
         }
         for name, result in done.items():
             results[name].append((result.seconds / done[REFERENCE].seconds, result))
@@ -323,9 +320,7 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=2000)
     parser.add_argument("--in-flight", type=int, nargs="+", default=[10, 64, 200])
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument(
-        "--only", nargs="+", metavar="TEXT", help="candidates whose name contains one of these"
-    )
+    parser.add_argument("--only", nargs="+", metavar="TEXT", help="candidates whose name contains one of these")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the rows here")
     asked = parser.parse_args()
     wanted = [n for n in CANDIDATES if n == REFERENCE or not asked.only or any(t in n for t in asked.only)]

@@ -44,9 +44,7 @@ def test_a_folder_of_providers(tmp_path: Path) -> None:
 
 def test_a_single_file_and_a_providers_own_folder(tmp_path: Path) -> None:
     file = write(tmp_path / "file.yaml", PROVIDER.format(name="shop"), SERVICE.format(name="sales"))
-    own = write(
-        tmp_path / "any" / "provider.yaml", PROVIDER.format(name="depot"), SERVICE.format(name="stock")
-    )
+    own = write(tmp_path / "any" / "provider.yaml", PROVIDER.format(name="depot"), SERVICE.format(name="stock"))
     write(tmp_path / "any" / "audit.yaml", SERVICE.format(name="audit"))
     catalog = Catalog([file])
     assert catalog.services("shop") == ("sales",)
@@ -127,9 +125,7 @@ def test_a_version_that_does_not_exist_is_an_error() -> None:
 
 
 def test_scalars_are_those_of_yaml_1_2() -> None:
-    text = (
-        "{a: no, b: on, c: 1:30, d: 2020-01-01, e: =, f: 007, g: true, h: 7, i: -1.5e3, j: ~, k: '5', l: 1.5}"
-    )
+    text = "{a: no, b: on, c: 1:30, d: 2020-01-01, e: =, f: 007, g: true, h: 7, i: -1.5e3, j: ~, k: '5', l: 1.5}"
     assert documents(text, "x.yaml")[0].data == {
         "a": "no",
         "b": "on",

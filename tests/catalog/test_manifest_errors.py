@@ -98,9 +98,7 @@ def test_a_key_that_is_no_field(tmp_path: Path) -> None:
 
 def test_a_duplicate_key(tmp_path: Path) -> None:
     text, _ = error_of(tmp_path, change("      buyer: {type: string}\n", "      id: {type: integer}\n"))
-    assert text == (
-        'the key "id" stands here twice\n  shop.yaml:14:7\n 14 |       id: {type: integer}\n    |       ^^'
-    )
+    assert text == ('the key "id" stands here twice\n  shop.yaml:14:7\n 14 |       id: {type: integer}\n    |       ^^')
 
 
 def test_a_path_parameter_that_is_not_in_the_path(tmp_path: Path) -> None:
@@ -147,24 +145,18 @@ def test_a_path_parameter_that_is_not_in_the_path(tmp_path: Path) -> None:
         ("pagination:\n", "missing: {pattern: '('}\npagination:\n", "not a regular expression", ""),
     ],
 )  # fmt: skip
-def test_other_mistakes_name_their_place(
-    tmp_path: Path, old: str, new: str, summary: str, remedy: str
-) -> None:
+def test_other_mistakes_name_their_place(tmp_path: Path, old: str, new: str, summary: str, remedy: str) -> None:
     text, first = error_of(tmp_path, change(old, new))
     assert summary in first
     assert "more)" not in first, text
-    assert "shop.yaml:" in text and "^" in text
+    assert "shop.yaml:" in text
+    assert "^" in text
     assert remedy in text
 
 
 def test_a_wrong_field_of_an_answer_is_reported_once(tmp_path: Path) -> None:
-    text, first = error_of(
-        tmp_path, change("        rows: $.data\n", "        returns: {gone: {type: bool}}\n")
-    )
-    assert (
-        first
-        == 'resources.orders.methods.list_orders.returns.gone.type: no type "bool". Did you mean boolean?'
-    )
+    text, first = error_of(tmp_path, change("        rows: $.data\n", "        returns: {gone: {type: bool}}\n"))
+    assert first == 'resources.orders.methods.list_orders.returns.gone.type: no type "bool". Did you mean boolean?'
     assert "shop.yaml:21:32" in text
 
 
@@ -172,8 +164,10 @@ def test_all_problems_of_a_document_are_one_error(tmp_path: Path) -> None:
     broken = change("paginate: cursor", "pagnate: cursor").replace("type: integer", "type: integr")
     text, first = error_of(tmp_path, broken)
     assert first.endswith("(and 1 more)")
-    assert "shop.yaml:13:25" in text and "shop.yaml:22:9" in text
-    assert "Did you mean integer?" in text and "Did you mean paginate?" in text
+    assert "shop.yaml:13:25" in text
+    assert "shop.yaml:22:9" in text
+    assert "Did you mean integer?" in text
+    assert "Did you mean paginate?" in text
 
     dangling = change("paginate: cursor", "paginate: curser").replace("{id: order_id}", "{ids: order}")
     text, first = error_of(tmp_path, dangling)

@@ -37,9 +37,7 @@ HEADINGS: dict[type[BaseModel], str] = {
 
 BLOCKS = re.findall(r"^```(\w+(?: \w+)?)\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
 EXAMPLES = [text for info, text in BLOCKS if info == "yaml"]
-BROKEN = [
-    (text, BLOCKS[i + 1][1].rstrip("\n")) for i, (info, text) in enumerate(BLOCKS) if info == "yaml broken"
-]
+BROKEN = [(text, BLOCKS[i + 1][1].rstrip("\n")) for i, (info, text) in enumerate(BLOCKS) if info == "yaml broken"]
 
 
 def section(heading: str) -> str:
@@ -101,7 +99,8 @@ def test_the_whole_provider_is_what_the_page_says(tmp_path: Path) -> None:
         ("cancel_order", "EXEC"),
     ]
     total = orders.field("total")
-    assert total is not None and total.type.duckdb == "DECIMAL(12,2)"
+    assert total is not None
+    assert total.type.duckdb == "DECIMAL(12,2)"
 
 
 @pytest.mark.parametrize(("text", "said"), BROKEN)

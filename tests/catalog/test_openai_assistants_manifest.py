@@ -161,9 +161,7 @@ def test_a_version_has_its_operations_and_no_other(version: str, count: int) -> 
         for method in resource.methods
     }
     expected = {
-        (*row[:4], frozenset(row[4].split()), frozenset(row[5].split()))
-        for row in OPERATIONS
-        if version in row[6]
+        (*row[:4], frozenset(row[4].split()), frozenset(row[5].split())) for row in OPERATIONS if version in row[6]
     }
     assert found == expected
     assert len(found) == count
@@ -222,7 +220,8 @@ def test_the_names_of_2026_are_aliases() -> None:
         resource = assistants("v2").resources[name]
         for alias, method in aliases.items():
             found = resource.method(alias)
-            assert found is not None and found.name == method
+            assert found is not None
+            assert found.name == method
 
 
 @pytest.mark.parametrize("version", BOTH)
@@ -232,12 +231,14 @@ def test_every_list_pages_and_is_sorted_by_creation(version: str) -> None:
             assert method.is_list == method.name.startswith("list_")
             if method.is_list:
                 assert method.rows == ("data",)
-                assert method.pages is not None and method.pages.param == "after"
+                assert method.pages is not None
+                assert method.pages.param == "after"
                 by = method.sorted_by
                 assert by is not None
                 assert (by.field, by.param, by.default) == ("created_at", "order", "desc")
                 order = method.parameter("order")
-                assert order is not None and order.enum == ("asc", "desc")
+                assert order is not None
+                assert order.enum == ("asc", "desc")
 
 
 def test_only_run_id_of_messages_is_pushed_down() -> None:

@@ -118,9 +118,7 @@ def test_body_properties_are_the_same_and_the_same_ones_are_required(version: st
     for http, operation in operations(version).items():
         method = methods(version)[http]
         schema = body(version, operation)
-        required = {
-            name for name in schema.get("required", ()) if (version, method.name, name) not in DEFECTS
-        }
+        required = {name for name in schema.get("required", ()) if (version, method.name, name) not in DEFECTS}
         theirs = {(name, name in required) for name in {*schema.get("properties", {}), *required}}
         assert {(p.wire, p.required) for p in method.parameters if p.location == "body"} == theirs, http
 
@@ -151,9 +149,7 @@ def test_types_and_limits_of_body_properties_are_the_same(version: str) -> None:
 @VERSIONS
 def test_fields_are_the_same_with_the_same_types(version: str) -> None:
     resources = service(version).resources
-    assert set(resources) == {
-        n for n, schema in OBJECTS.items() if schema in openapi(version)["components"]["schemas"]
-    }
+    assert set(resources) == {n for n, schema in OBJECTS.items() if schema in openapi(version)["components"]["schemas"]}
     for name, resource in resources.items():
         properties = resolved(version, {"$ref": f"#/components/schemas/{OBJECTS[name]}"})["properties"]
         theirs = {n: their_kind(kinds(version, node)) for n, node in properties.items()}

@@ -129,18 +129,18 @@ def test_show_insert_with_the_required_columns_only(over: Any, sql: str, templat
     assert over().execute(sql).fetchall() == [(template,)]
 
 
-def test_a_query_over_resources_can_be_described_and_summarized(connection: Any) -> None:
-    conn = connection()
+def test_a_query_over_resources_can_be_described_and_summarized(over: Any) -> None:
+    conn = over()
     described = conn.execute("DESCRIBE SELECT id, created_at FROM openai.assistants.assistants").fetchall()
     assert [row[:2] for row in described] == [("id", "VARCHAR"), ("created_at", "BIGINT")]
-    conn.execute("INSERT INTO openai.assistants.assistants (model) VALUES ('m'), ('m')")
+    (count,) = conn.execute("SELECT count(*) FROM openai.assistants.assistants").fetchone()
     conn.execute("CREATE VIEW v AS SELECT id, model FROM openai.assistants.assistants")
     assert [row[0] for row in conn.execute("DESCRIBE v").fetchall()] == ["id", "model"]
     for sql in ("SUMMARIZE v", "SUMMARIZE SELECT id, model FROM openai.assistants.assistants"):
         summary = conn.execute(sql).fetchall()
-        assert [(row[0], row[-2]) for row in summary] == [("id", 2), ("model", 2)]
-    names = [row[0] for row in conn.execute("SUMMARIZE openai.assistants.assistants").fetchall()]
-    assert names[0] == "id"
+        assert [(row[0], row[-2]) for row in summary] == [("id", count), ("model", count)]
+    whole = conn.execute("SUMMARIZE openai.assistants.assistants").fetchall()
+    assert (whole[0][0], whole[0][-2]) == ("id", count)
 
 
 def test_local_tables_are_duckdbs_to_show(over: Any) -> None:

@@ -133,17 +133,13 @@ def test_columns_have_the_declared_duckdb_types(duck: Any) -> None:
     }
     stage(duck, types)
     described = {row[0]: row[1] for row in duck.execute('DESCRIBE "s"').fetchall()}
-    assert described == {
-        n: duck.execute(f"SELECT typeof(NULL::{t.duckdb})").fetchone()[0] for n, t in types.items()
-    }
+    assert described == {n: duck.execute(f"SELECT typeof(NULL::{t.duckdb})").fetchone()[0] for n, t in types.items()}
     duck.execute('DROP TABLE "s"')
     stage(duck, types, on_bad_value="text")
     assert {row[1] for row in duck.execute('DESCRIBE "s"').fetchall()} == {"VARCHAR"}
 
 
-@pytest.mark.parametrize(
-    "type_", [STRING, INTEGER, NUMBER, BOOLEAN, OBJECT, ANY, TIMESTAMP, SECONDS, DATE, MONEY]
-)
+@pytest.mark.parametrize("type_", [STRING, INTEGER, NUMBER, BOOLEAN, OBJECT, ANY, TIMESTAMP, SECONDS, DATE, MONEY])
 def test_null_and_an_absent_key_are_null(duck: Any, type_: FieldType) -> None:
     assert stage(duck, {"v": type_}).append([Page(b'{"data":[{"v":null},{},{"other":1}]}')]) == 3
     assert table(duck) == [(None,)] * 3
@@ -163,22 +159,13 @@ BAD = [
     *((ARRAY, t) for t in ("{}", '"[]"', "true")),
     (ANY, b'"\xc0\x80"'),
     *((TIMESTAMP, f'"{t}"') for t in ("", "2026-01-02", "2026-02-30T10:00:00Z", "2026-01-02T24:00:00Z")),
-    *(
-        (TIMESTAMP, f'"{t}"')
-        for t in ("2026-01-02T10:00:60Z", "2026-01-02T10:00:00+05:99", "2026-W01-2T10:00:00Z")
-    ),
-    *(
-        (TIMESTAMP, f'"{t}"')
-        for t in ("now", "infinity", "1767348000", "2026-01-02T10:00:00.Z", "20260102T100000Z")
-    ),
+    *((TIMESTAMP, f'"{t}"') for t in ("2026-01-02T10:00:60Z", "2026-01-02T10:00:00+05:99", "2026-W01-2T10:00:00Z")),
+    *((TIMESTAMP, f'"{t}"') for t in ("now", "infinity", "1767348000", "2026-01-02T10:00:00.Z", "20260102T100000Z")),
     *((TIMESTAMP, t) for t in ("1767348000", "{}")),
     *((SECONDS, t) for t in ('"1767348000"', "1767348000000", "true", '"2026-01-02T10:00:00Z"', "1e400")),
     *((MILLIS, t) for t in ('"1"', "[]")),
     *((DATE, t) for t in ('"2026-01-02T00:00:00Z"', '"2026-02-30"', '"2026-1-2"', "20260102", '""')),
-    *(
-        (MONEY, t)
-        for t in ("1.005", '"1.005"', "12345678901234567.10", '"abc"', '""', '" 1"', '"1_0"', '"NaN"')
-    ),
+    *((MONEY, t) for t in ("1.005", '"1.005"', "12345678901234567.10", '"abc"', '""', '" 1"', '"1_0"', '"NaN"')),
     *((MONEY, t) for t in ("true", "{}", "1e400", '"Infinity"', "0.0000000000000000000000000000000000001")),
 ]
 
@@ -288,9 +275,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("path", "body", "named"), WRONG)
 @pytest.mark.parametrize("policy", ["error", "null", "text"])
-def test_a_wrong_shape_is_an_error_never_zero_rows(
-    duck: Any, path: Any, body: bytes, named: str, policy: str
-) -> None:
+def test_a_wrong_shape_is_an_error_never_zero_rows(duck: Any, path: Any, body: bytes, named: str, policy: str) -> None:
     for columns in ({}, {"v": INTEGER}, {"v": ANY}):
         duck.execute('DROP TABLE IF EXISTS "s"')
         staged = stage(duck, columns, rows_path=path, on_bad_value=policy)
@@ -343,9 +328,7 @@ def test_no_columns_still_count_rows(duck: Any) -> None:
 
 def test_names_that_are_hard_for_sql_or_json_are_read(duck: Any) -> None:
     names = ["select", "a b", "\u00e9", "x'y", "$1", "{}", "%s"]
-    stage(duck, dict.fromkeys(names, INTEGER)).append(
-        [Page(json.dumps({"data": [dict.fromkeys(names, 1)]}).encode())]
-    )
+    stage(duck, dict.fromkeys(names, INTEGER)).append([Page(json.dumps({"data": [dict.fromkeys(names, 1)]}).encode())])
     assert [c[0] for c in duck.execute('SELECT * FROM "s"').description] == names
     assert table(duck) == [(1,) * len(names)]
 
@@ -435,12 +418,7 @@ def reference(type_: FieldType, value: Any) -> Any:
         return text
     if base == "boolean" and isinstance(value, bool):
         return value
-    if (
-        base == "integer"
-        and number is not None
-        and number == number.to_integral_value()
-        and abs(number) <= 2**63
-    ):
+    if base == "integer" and number is not None and number == number.to_integral_value() and abs(number) <= 2**63:
         return int(number) if -(2**63) <= number < 2**63 else BAD_VALUE
     if base == "number" and number is not None:
         return float(value) if abs(float(value)) != float("inf") else BAD_VALUE
@@ -449,11 +427,7 @@ def reference(type_: FieldType, value: Any) -> Any:
     ):
         numerator, denominator = Decimal(value).as_integer_ratio()
         scaled, rest = divmod(numerator * 10**type_.scale, denominator)
-        return (
-            Decimal(scaled).scaleb(-type_.scale)
-            if not rest and abs(scaled) < 10**type_.precision
-            else BAD_VALUE
-        )
+        return Decimal(scaled).scaleb(-type_.scale) if not rest and abs(scaled) < 10**type_.precision else BAD_VALUE
     if base == "date" and text and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
         try:
             return dt.date(*map(int, text.split("-")))
@@ -483,9 +457,7 @@ def _instant_micros(text: str) -> Any:
         return BAD_VALUE
     offset = dt.timedelta(hours=int(parts[9] or 0), minutes=int(parts[10] or 0))
     sign = -1 if parts[8] == "-" else 1
-    return (local - EPOCH - sign * offset) // dt.timedelta(microseconds=1) + int(
-        ((parts[7] or "") + "000000")[:6]
-    )
+    return (local - EPOCH - sign * offset) // dt.timedelta(microseconds=1) + int(((parts[7] or "") + "000000")[:6])
 
 
 def _encodable(value: Any) -> bool:
@@ -537,9 +509,7 @@ values = st.recursive(
     scalars,
     lambda inner: st.one_of(
         st.builds(_array, st.lists(inner, max_size=3), gaps),
-        st.builds(
-            _object, st.lists(st.tuples(st.text(max_size=3).filter(_encodable), inner), max_size=3), gaps
-        ),
+        st.builds(_object, st.lists(st.tuples(st.text(max_size=3).filter(_encodable), inner), max_size=3), gaps),
     ),
     max_leaves=6,
 )
@@ -571,14 +541,10 @@ CASES = int(os.environ.get("APIQL_FUZZ_CASES", "200"))
 )
 @example(pages=[['{"t":"2026-01-02T10:00:00.9999999Z"}', '{"n":1e-400}']], names={"t", "n"})
 @example(pages=[['{"u":1767348000.99999999999999999999999999999999999}']], names={"u"})
-def test_random_pages_read_as_plain_python_reads_them(
-    connection: Any, pages: list[list[str]], names: set[str]
-) -> None:
+def test_random_pages_read_as_plain_python_reads_them(connection: Any, pages: list[list[str]], names: set[str]) -> None:
     duck = connection
     types = {n: TYPES[n] for n in sorted(names)}
-    expected = [
-        [reference(t, dict(parse(row)).get(n)) for n, t in types.items()] for page in pages for row in page
-    ]
+    expected = [[reference(t, dict(parse(row)).get(n)) for n, t in types.items()] for page in pages for row in page]
     bad = sum(v is BAD_VALUE for row in expected for v in row)
     bodies = [Page(f'{{"data":[{",".join(page)}]}}'.encode()) for page in pages]
 

@@ -15,7 +15,7 @@ ENVIRON = {"OPENAI_API_KEY": "sk-secret"}
 def test_a_statement_runs_against_an_asgi_app_without_a_socket() -> None:
     client = httpx.AsyncClient(transport=httpx.ASGITransport(app=create_app()))
     with provider.connect(http_client=client, environ=ENVIRON, base_urls={"openai": "http://emulator/v1"}) as conn:
-        sql = "INSERT INTO openai.assistants.threads (metadata) VALUES ('{\"a\": \"b\"}') RETURNING id"
+        sql = 'INSERT INTO openai.assistants.threads (metadata) VALUES (\'{"a": "b"}\') RETURNING id'
         (thread_id,) = conn.execute(sql).fetchall()[0]
         found = conn.execute("SELECT metadata FROM openai.assistants.threads WHERE thread_id = ?", [thread_id])
         assert found.fetchall() == [('{"a":"b"}',)]

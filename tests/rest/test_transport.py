@@ -395,9 +395,7 @@ async def test_output_that_the_decoder_still_holds_when_its_input_is_used_up_is_
     ids=["cut off", "damaged", "unknown coding"],
 )
 @scenario
-async def test_a_body_that_cannot_be_decoded_is_an_error(
-    coding: str, encoded: bytes, fate: dict[str, bool]
-) -> None:
+async def test_a_body_that_cannot_be_decoded_is_an_error(coding: str, encoded: bytes, fate: dict[str, bool]) -> None:
     async def encode(connection: Connection, request: bytes) -> None:
         await connection.answer(encoded, f"Content-Encoding: {coding}")
 
@@ -527,9 +525,7 @@ async def test_no_free_connection_in_time_says_that_nothing_was_sent() -> None:
         first = asyncio.create_task(client.send(Request("GET", server.url("/first"))))
         await server.until(lambda s: len(s.requests) == 1)
         with fails(UNSENT, errors.Timeout):
-            await client.send(
-                Request("POST", server.url("/second")), timeouts=Timeouts(connect=0.02, pool=0.02)
-            )
+            await client.send(Request("POST", server.url("/second")), timeouts=Timeouts(connect=0.02, pool=0.02))
         assert len(server.requests) == 1
         first.cancel()
 
@@ -754,9 +750,7 @@ async def test_the_pool_never_opens_more_than_its_limit() -> None:
 
 async def slow_or_fast(connection: Connection, request: bytes) -> None:
     if request.startswith(b"GET /slow"):
-        await connection.say(
-            b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n" if b"/body" in line(request) else b""
-        )
+        await connection.say(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n" if b"/body" in line(request) else b"")
         await connection.request()  # Waits for the client to hang up.
         raise ConnectionError
     await connection.answer(b"hello")
