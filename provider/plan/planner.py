@@ -325,7 +325,8 @@ class _Planner:
         columns = []
         for i, (value, type_) in enumerate(zip(values, types, strict=True)):
             sql = self._queries.sql(value, recursive)
-            columns.append(f"{key_cast(sql, type_) if type_ else sql} AS k{i}")
+            as_is = type_ is None or self._is_of_type(value, block, type_)
+            columns.append(f"{sql if as_is or type_ is None else key_cast(sql, type_)} AS k{i}")
         sources = ", ".join(self._queries.source(r, recursive, lacking=r in lacking) for r in ordered)
         where = f" WHERE {' AND '.join(f'({c})' for c in conditions)}" if conditions else ""
         keys = ", ".join(f"k{i}" for i in range(len(values)))
@@ -333,6 +334,12 @@ class _Planner:
         return (
             f"SELECT DISTINCT {keys} FROM (SELECT {', '.join(columns)} FROM {sources}{where}) AS keys WHERE {not_null}"
         )
+
+    def _is_of_type(self, value: exp.Expr, block: Block, type_: FieldType) -> bool:
+        """Whether a value is a resource's field that has a type already."""
+        found = self._binder.resolve(value, block) if isinstance(value, exp.Column) else None
+        field_ = found[0].resource.field(found[1]) if found and found[0].resource else None
+        return field_ is not None and field_.type.duckdb == type_.duckdb and field_.type.base == type_.base
 
     def _conditions(self, use: _Use, relations: frozenset[Relation], block: Block) -> list[exp.Expr]:
         """The predicates that hold for the key rows and can be checked on them alone."""
