@@ -107,10 +107,7 @@ def _quoted_name(message: str) -> str:
 
 
 def _place(text: Text, name: str) -> Place | None:
-    if not name:
-        return None
-    found = re.search(rf"(?<![\w]){re.escape(name)}(?![\w])", text.original, re.IGNORECASE)
-    return Place(text.original, found.start(), found.end()) if found else None
+    return text.find(name) if name else None
 
 
 def _resource(table: str, plan: Plan | None) -> str:

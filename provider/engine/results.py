@@ -120,7 +120,7 @@ def _arrow_type(type_code: str, duck: duckdb.DuckDBPyConnection) -> pyarrow.Data
     if type_code in ("BIT", "BIGNUM"):  # text in Python, and bytes of DuckDB's own making in Arrow
         return pyarrow.string()
     try:
-        found = duck.execute(f"SELECT NULL::{type_code} LIMIT 0").to_arrow_table().schema.field(0).type
+        found = duck.sql(f"SELECT NULL::{type_code} LIMIT 0").to_arrow_table().schema.field(0).type
     except duckdb.ParserException:  # the fields of a row() have no names
         return pyarrow.string()
     return pyarrow.string() if pyarrow.types.is_union(found) else found

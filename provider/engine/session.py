@@ -81,7 +81,10 @@ class Session:
                 result.close()
             self.detach()
             self._gateway.report = report
-            result, message = self._run_one(statement, arguments)
+            try:
+                result, message = self._run_one(statement, arguments)
+            except RecursionError:
+                raise _too_deep() from None
             self._open = result
         assert result is not None
         return result, message
@@ -185,7 +188,10 @@ class Session:
         lines: list[str] = []
         for statement in parse(sql):
             inner = statement.statement if isinstance(statement, Explain) else statement
-            lines += [*([""] if lines else []), *as_text(self._explanation(inner))]
+            try:
+                lines += [*([""] if lines else []), *as_text(self._explanation(inner))]
+            except RecursionError:
+                raise _too_deep() from None
         return "\n".join(lines)
 
     def _explanation(self, statement: Statement) -> Explanation:
@@ -407,6 +413,10 @@ class Session:
             raise translate(e, text, plan) from None
         finally:
             self._quietly(executor.drop_tables)
+
+
+def _too_deep() -> NotSupportedError:
+    return NotSupportedError("the statement is nested too deeply to be planned")
 
 
 def _as_query(write: Write) -> Query:

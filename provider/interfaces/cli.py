@@ -202,13 +202,15 @@ def query(
 
     import provider
     from provider.interfaces.render import Style
-    from provider.sql.scanner import fill, statements
+    from provider.sql.scanner import fill, spans
 
     values = dict(parameters)
     if max_width is None:
         max_width = TERMINAL_WIDTH if output.is_terminal() else 0
     style = Style(header=not no_header, null=null, max_width=max_width)
-    found = list(statements(fill(text, values)))
+    script = fill(text, values)
+    # Line ends in front of a statement keep its lines' numbers in the script.
+    found = ["\n" * script.count("\n", 0, start) + script[start:end] for start, end in spans(script)]
     if not found:
         raise click.UsageError("there is no statement")
     connection = provider.connect(
