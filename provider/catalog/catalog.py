@@ -52,6 +52,8 @@ class Parameter:
     maximum: float | None = None
     max_length: int | None = None
     max_items: int | None = None
+    #: Whether true as its value makes the answer a stream of server-sent events.
+    streams: bool = False
 
     @property
     def sql_name(self) -> str:

@@ -65,6 +65,7 @@ class Parameter(_Typed):
     maximum: float | None = None
     max_length: int | None = Field(default=None, description="longest string, in characters")
     max_items: int | None = Field(default=None, description="most elements of an array, or pairs of an object")
+    streams: bool = Field(default=False, description="true as its value makes the answer a stream of events")
 
 
 class BaseUrl(_Model):

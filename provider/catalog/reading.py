@@ -331,4 +331,5 @@ def _parameter(name: str, model: manifest.Parameter, location: Location) -> Para
         maximum=model.maximum,
         max_length=model.max_length,
         max_items=model.max_items,
+        streams=model.streams,
     )

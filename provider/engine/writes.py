@@ -8,7 +8,15 @@ from dataclasses import dataclass
 
 from provider.catalog.catalog import Method
 from provider.engine.encoding import encode
-from provider.errors import DataError, Error, Guarded, OutcomeUnknown, PartlyDone, did_you_mean
+from provider.errors import (
+    DataError,
+    Error,
+    Guarded,
+    NotSupportedError,
+    OutcomeUnknown,
+    PartlyDone,
+    did_you_mean,
+)
 from provider.plan.writes import WritePlan
 from provider.rest.request import Call, Json, build
 
@@ -110,6 +118,14 @@ def _values(plan: WritePlan, row: tuple[object, ...]) -> dict[str, Json]:
         values[parameter.name] = encode(parameter, value, resource)
     if plan.payload:
         values |= _payload(plan.method, row[len(plan.parameters)], resource)
+    for parameter in plan.method.parameters:
+        if parameter.streams and values.get(parameter.name) is True:
+            raise NotSupportedError(
+                f"{plan.method.name} would answer with a stream of events, which cannot be read yet",
+                place=plan.place,
+                reason="Nothing was sent.",
+                remedy=f"Leave out {parameter.sql_name}, and SELECT the run until it is done.",
+            )
     missing = [p.sql_name for p in plan.method.required if values.get(p.name) is None]
     if missing:
         raise DataError(f"{resource} needs {' and '.join(missing)}, which is NULL or missing in a row")

@@ -455,3 +455,18 @@ def test_an_error_inside_a_transaction_leaves_the_connection_usable(connection: 
     conn.rollback()
     assert conn.execute("SELECT count(*) FROM kept").fetchone() == (0,)
     assert conn.execute("SELECT count(*) >= 0 FROM openai.assistants.assistants").fetchone() == (True,)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO openai.assistants.runs (thread_id, assistant_id, stream) VALUES ('thread_a', 'asst_a', true)",
+        'EXEC openai.assistants.threads.create_thread_and_run @@json=\'{"assistant_id": "asst_a", "stream": true}\'',
+    ],
+)
+def test_a_streamed_answer_is_refused_before_anything_is_sent(
+    connection: Any, emulator: Emulator, statement: str
+) -> None:
+    with pytest.raises(errors.NotSupportedError, match="stream of events"):
+        connection().execute(statement)
+    assert len(emulator.requests) == 0
