@@ -269,7 +269,7 @@ class ServiceBuilder:
 
     def _method(self, resource: str, name: str, model: manifest.Method, fields: tuple[Field, ...]) -> Method:
         http_method, path = model.http.split(" ", 1)
-        parameters = self._parameters(model, path)
+        parameters = self._parameters(resource, model, path)
         columns, inputs = {f.name for f in fields}, {p.name for p in parameters if p.location != "body"}
         pages = self._provider.pagination[model.paginate] if model.paginate else None
         return Method(
@@ -290,11 +290,16 @@ class ServiceBuilder:
             is_list=pages is not None or model.rows != "$",
         )
 
-    def _parameters(self, model: manifest.Method, path: str) -> tuple[Parameter, ...]:
+    def _parameters(self, resource: str, model: manifest.Method, path: str) -> tuple[Parameter, ...]:
+        owner = self._model.resources[resource]
+        keys = {parameter: field for field, parameter in owner.key.items()}
         declared = {p.name or n: (n, p) for n, p in model.path.items()}
         found = []
         for wire in path_placeholders(path):
-            name, parameter = declared.get(wire, (wire, manifest.Parameter()))
+            # What is not declared has the type of the field that carries it.
+            field = owner.fields.get(keys.get(wire, wire))
+            implied = manifest.Parameter(type=field.type, unit=field.unit) if field else manifest.Parameter()
+            name, parameter = declared.get(wire, (wire, implied))
             found.append(_parameter(name, parameter.model_copy(update={"name": wire, "required": True}), "path"))
         locations: tuple[tuple[Location, dict[str, manifest.Parameter]], ...] = (
             ("query", model.query),

@@ -315,22 +315,29 @@ class Binder:
     def resolve(self, column: exp.Column, block: Block) -> tuple[Relation, str] | None:
         """The relation and name that a column means; None when that cannot be told for sure."""
         name, qualifier = column.name, column.table
-        here: Block | None = block
-        while here is not None:
-            if qualifier:
+        if qualifier:
+            for here in _outwards(block):
                 for relation in here.relations:
                     if relation.alias.lower() == qualifier.lower() and self._qualifies(column, relation):
                         return relation, name if relation.has(name) else relation.parameter(name) or name
-            else:
-                found = self._unqualified(name, here)
-                if found is not None:
-                    return found
-                if any(r.columns() is None for r in here.relations):
-                    return None
-                aliased = self._aliased(column, here)
-                if aliased is not None:
-                    return self.resolve(aliased, here)
-            here = here.outer
+            return None
+        # Real columns come first, through all enclosing blocks: a parameter must not hide an outer column.
+        for here in _outwards(block):
+            owners = [r for r in here.relations if r.has(name)]
+            if len(owners) == 1 or (owners and _is_using(here.tree, name)):
+                return owners[0], name
+            unknown = [r for r in here.relations if r.columns() is None]
+            if not owners and unknown == here.relations and len(unknown) == 1:
+                return unknown[0], name
+            if owners or unknown:
+                return None
+        for here in _outwards(block):
+            aliased = self._aliased(column, here)
+            if aliased is not None:
+                return self.resolve(aliased, here)
+            takers = [(r, p) for r in here.relations if (p := r.parameter(name)) is not None]
+            if takers:
+                return takers[0] if len(takers) == 1 else None
         return None
 
     @staticmethod
@@ -347,21 +354,6 @@ class Binder:
         if not column.args.get("db"):
             return True
         return isinstance(relation.node, exp.Table) and relation.node.text("db") == column.text("db")
-
-    @staticmethod
-    def _unqualified(name: str, block: Block) -> tuple[Relation, str] | None:
-        """Real columns come before parameters; a tie is no answer, except between the sides of USING."""
-        owners = [r for r in block.relations if r.has(name)]
-        if not owners and len(block.relations) == 1 and block.relations[0].columns() is None:
-            return block.relations[0], name
-        if len(owners) > 1 and _is_using(block.tree, name):
-            owners = owners[:1]
-        if len(owners) == 1:
-            return owners[0], name
-        if owners or any(r.columns() is None for r in block.relations):
-            return None
-        takers = [(r, p) for r in block.relations if (p := r.parameter(name)) is not None]
-        return takers[0] if len(takers) == 1 else None
 
     def _query(
         self, query: exp.Expr, outer: Block | None, owner: Relation | None, scope: dict[str, Cte]
@@ -460,6 +452,12 @@ class Binder:
             else:
                 self._named(relation, node, parts)
         else:
+            if isinstance(node, exp.Table):
+                # A table function: DuckDB knows its columns, unless it reads a relation beside it.
+                function = node.copy()
+                function.set("joins", None)
+                function.set("alias", None)
+                relation.local_columns = self._names.columns(function.sql(dialect="duckdb", comments=False))
             for query in _nested_queries(node):
                 self._query(query, block, None, scope)
         # A number, since copies of the tree copy what hangs on its nodes.
@@ -542,6 +540,14 @@ class Binder:
 
     def _place(self, at: tuple[int, int]) -> Place:
         return self._text.place(*at)
+
+
+def _outwards(block: Block) -> Iterator[Block]:
+    """A block and those around it, inner before outer."""
+    here: Block | None = block
+    while here is not None:
+        yield here
+        here = here.outer
 
 
 def span(parts: Sequence[exp.Expr]) -> tuple[int, int]:

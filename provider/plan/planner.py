@@ -14,7 +14,7 @@ from provider.plan.binder import Binder, Block, Cte, Relation, span
 from provider.plan.bindings import AnyOf, Bindings, Constants, FromQuery, FromRelations, Source, is_volatile
 from provider.plan.names import Names
 from provider.plan.physical import Binding, Computed, Ending, Given, Keys, Literal, Plan, Scan, Term
-from provider.plan.pushdown import early, is_empty, order_parameter
+from provider.plan.pushdown import bounds, early, is_empty, order_parameter
 from provider.plan.rendering import KeyQueries, Splicer, key_cast, quoted
 from provider.sql.scanner import Text
 
@@ -263,24 +263,33 @@ class _Planner:
         for parameter in method.parameters:
             if parameter.required or parameter.location != "query":
                 continue
-            own = use.resource.field(parameter.name) is None
-            declared = [f for f, p in method.pushdown.items() if p.param == parameter.name]
-            column = parameter.name if own else next(iter(declared), None)
-            if column is None:
-                continue
-            rule = method.pushdown.get(column)
-            if not own and (rule is None or rule.match == "unsafe" or rule.operator != "="):
-                continue
-            constants = next(
-                (s for s in self._bindings.sources(use.relation, column) if isinstance(s, Constants)), None
-            )
-            if constants is None or not all(_fits(v, parameter) for v in constants.values):
-                continue
-            # Several values would mean several lists; one list and DuckDB's filter is cheaper, unless the
-            # parameter is no field, so that only the API can tell the rows apart.
-            if own or len(constants.values) <= 1:
-                found.append(Given.one(parameter, [_term(v, parameter) for v in constants.values]))
+            values = self._narrowing(use, method, parameter)
+            if values is not None and all(_fits(v, parameter) for v in values):
+                found.append(Given.one(parameter, [_term(v, parameter) for v in values]))
         return found
+
+    def _narrowing(self, use: _Use, method: Method, parameter: Parameter) -> Sequence[exp.Expr] | None:
+        """The values of an optional parameter, None where nothing gives it one."""
+        if use.resource.field(parameter.name) is None:
+            named = self._constants(use, parameter.name)
+            if named is not None:
+                # It is no field, so that only the API can tell the rows of several values apart.
+                return named
+        for column, rule in method.pushdown.items():
+            if rule.param != parameter.name or rule.match == "unsafe":
+                continue
+            if rule.operator != "=":
+                bound = next(bounds(self._binder, use.relation, column, rule.operator), None)
+                if bound is not None:
+                    return [bound]
+            elif (values := self._constants(use, column)) is not None and len(values) <= 1:
+                # Several values would mean several lists; one list and DuckDB's filter is cheaper.
+                return values
+        return None
+
+    def _constants(self, use: _Use, column: str) -> Sequence[exp.Expr] | None:
+        sources = self._bindings.sources(use.relation, column)
+        return next((s.values for s in sources if isinstance(s, Constants)), None)
 
     # -- keys from relations ---------------------------------------------------------------------
 

@@ -169,6 +169,24 @@ def _range(binder: Binder, relation: Relation, method: Method, direction: str | 
     return None
 
 
+#: What a parameter that means `field operator value` may serve: it must not leave out a row that the predicate wants.
+_SERVES: dict[str, tuple[type[exp.Expr], ...]] = {
+    ">=": (exp.GT, exp.GTE, exp.EQ),
+    ">": (exp.GT,),
+    "<=": (exp.LT, exp.LTE, exp.EQ),
+    "<": (exp.LT,),
+}
+
+
+def bounds(binder: Binder, relation: Relation, field: str, operator: str) -> Iterator[exp.Expr]:
+    """Constants that a field is compared with so that a parameter of that operator may narrow the rows."""
+    for comparison, column, bound in _comparisons(relation.block.held(relation)):
+        if comparison in _SERVES[operator] and isinstance(column, exp.Column) and is_constant(bound):
+            found = binder.resolve(column, relation.block)
+            if found is not None and found[0] is relation and found[1].lower() == field.lower():
+                yield bound
+
+
 def _comparisons(held: tuple[exp.Expr, ...]) -> Iterator[tuple[type[exp.Expr], exp.Expr, exp.Expr]]:
     """`column operator constant`, turned so that the column is on the left."""
     turned: dict[type[exp.Expr], type[exp.Expr]] = {

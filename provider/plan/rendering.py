@@ -137,14 +137,29 @@ class Splicer:
                 yield _Edit(at, at, f" EXCLUDE ({listed})")
 
     def _column_edits(self, block: Block) -> Iterable[_Edit]:
-        """`p.s.r.column` becomes `r.column`."""
+        """`p.s.r.column` becomes `r.column`; a name that a staged parameter would hide or double is qualified."""
         for column in block.columns:
+            if not column.table and "start" in column.this.meta:
+                yield from self._qualified(column, block)
             if not column.args.get("db"):
                 continue
             found = self._binder.resolve(column, block)
             if found and found[0].resource and column.text("table").lower() == found[0].alias.lower():
                 start, end = span([column.args[k] for k in ("catalog", "db", "table") if column.args.get(k)])
                 yield _Edit(start, end, quoted(found[0].alias))
+
+    def _qualified(self, column: exp.Column, block: Block) -> Iterable[_Edit]:
+        found = self._binder.resolve(column, block)
+        if found is None:
+            return
+        here: Block | None = block
+        while here is not None:
+            for relation in here.relations:
+                if relation is not found[0] and column.name.lower() in (n.lower() for n in self._hidden(relation)):
+                    at = column.this.meta["start"]
+                    yield _Edit(at, at, f"{quoted(found[0].alias)}.")
+                    return
+            here = here.outer if here is not found[0].block else None
 
     def _inline(self, use: Relation) -> _Edit:
         assert use.cte is not None
