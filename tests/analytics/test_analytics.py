@@ -58,14 +58,14 @@ REFUSED = {
 
 #: Queries whose subqueries name a field of an outer table that is also a parameter of the inner one:
 #: `l_orderkey = o_orderkey`. The outer field is meant, whether it is qualified or not.
-CORRELATED = {
+OUTER_NAMES = {
     "by_order": ("q02", "q04"),
     "by_part": ("q17", "q22"),
     "both": ("q02", "q04", "q17", "q22"),
 }
 
 #: The queries with correlated subqueries: the others read the same lists in `both` as in `listed`.
-CORRELATED = ("q02", "q04", "q17", "q20", "q21", "q22")
+WITH_SUBQUERIES = ("q02", "q04", "q17", "q20", "q21", "q22")
 
 #: What to write in place of a hidden name.
 QUALIFIED = {
@@ -117,7 +117,7 @@ def api(server: Wholesale) -> Iterator[Callable[[str], provider.Connection]]:
 
 def _agreeing() -> Iterator[Any]:
     for version in ("listed", "by_order", "by_part", "both"):
-        for name in CORRELATED if version == "both" else QUERIES:
+        for name in WITH_SUBQUERIES if version == "both" else QUERIES:
             if name in REFUSED.get(version, {}):
                 continue
             yield pytest.param(version, name, id=f"{version}-{name}")
@@ -146,7 +146,7 @@ def test_query_that_names_no_key_is_refused_before_any_request(
 
 
 @pytest.mark.parametrize(
-    ("version", "name"), [(version, name) for version, names in CORRELATED.items() for name in names]
+    ("version", "name"), [(version, name) for version, names in OUTER_NAMES.items() for name in names]
 )
 def test_query_that_names_the_outer_table_answers_as_plain_duckdb(
     version: str, name: str, api: Callable[[str], provider.Connection], plain: duckdb.DuckDBPyConnection
