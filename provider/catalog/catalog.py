@@ -115,6 +115,8 @@ class Resource:
     description: str = ""
     #: Fields and methods that other API versions have, with those versions; for errors that say so.
     elsewhere: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    #: The verbs that only other API versions have: a method's name and its versions.
+    verbs_elsewhere: Mapping[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
 
     @property
     def id(self) -> str:

@@ -250,6 +250,11 @@ class ServiceBuilder:
             title=model.title,
             description=model.description,
             elsewhere=self._elsewhere(model, fields, methods),
+            verbs_elsewhere={
+                m.sql: (n, tuple(m.versions or ()))
+                for n, m in model.methods.items()
+                if all(known.verb != m.sql for known in methods)
+            },
         )
 
     def _elsewhere(

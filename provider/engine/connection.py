@@ -19,7 +19,7 @@ from provider.engine.report import Report
 from provider.engine.results import DuckResult
 from provider.engine.session import Session
 from provider.engine.writes import Guard
-from provider.errors import InterfaceError
+from provider.errors import BindError, InterfaceError, did_you_mean
 from provider.rest.request import Exchange
 from provider.rest.retry import RetryPolicy
 from provider.sql.scanner import Text
@@ -59,6 +59,11 @@ class Connection:
         environ = os.environ if environ is None else environ
         self._closed = True
         self.catalog = Catalog(manifests, versions, environ)
+        for name in base_urls or {}:
+            if not self.catalog.has_provider(name):
+                raise BindError(
+                    f'no provider "{name}" for the base URL', remedy=did_you_mean(name, self.catalog.providers)
+                )
 
         def new_client(observe: Callable[[Exchange], None]) -> Client:
             from provider.rest.client import Client

@@ -7,6 +7,7 @@ import decimal
 import json
 import math
 import uuid
+from contextlib import suppress
 
 from provider.catalog.catalog import Parameter
 from provider.errors import DataError
@@ -48,7 +49,11 @@ def _typed(base: str, value: object) -> Json:
                 raise ValueError(f"it takes a JSON {base}")
             return plain
         case "any":
-            return _parsed(plain) if isinstance(plain, str) and plain.lstrip()[:1] in ("{", "[") else plain
+            # Text that is no JSON is text, however it begins: "[URGENT] my parcel".
+            if isinstance(plain, str) and plain.lstrip()[:1] in ("{", "["):
+                with suppress(ValueError):
+                    return _parsed(plain)
+            return plain
         case "boolean":
             if isinstance(plain, str) and plain.lower() in ("true", "false"):
                 return plain.lower() == "true"

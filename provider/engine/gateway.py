@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -37,6 +39,8 @@ class Gateway:
         self._trace = trace
         self._loop = Loop()
         self._client: Client | None = None
+        # A connection that nobody closed must not end in complaints about open sockets.
+        atexit.register(_close, weakref.ref(self))
 
     def fetcher(self) -> Fetcher:
         """A fetcher for one statement's scans; it must be closed."""
@@ -50,6 +54,7 @@ class Gateway:
         """Close all connections and stop the loop."""
         if self._client is not None:
             self._loop.submit(self._client.aclose()).result()
+            self._client = None
         self._loop.close()
 
     def _ready(self) -> Client:
@@ -63,3 +68,9 @@ class Gateway:
         self.report.waited += exchange.waited
         if self._trace is not None:
             self._trace(exchange)
+
+
+def _close(gateway: weakref.ref[Gateway]) -> None:
+    found = gateway()
+    if found is not None:
+        found.close()

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     import pyarrow
 
 
+def interruption(error: RuntimeError) -> BaseException:
+    """KeyboardInterrupt for the RuntimeError that DuckDB's Python client makes of Ctrl-C, else the error itself."""
+    return KeyboardInterrupt() if "interrupted" in str(error).lower() else error
+
+
 class DuckResult:
     """The open result of a DuckDB connection.
 
@@ -58,6 +63,8 @@ class DuckResult:
             rows: list[Row] = self._duck.fetchall() if size is None else self._duck.fetchmany(size)
         except duckdb.Error as e:
             raise self._convert(e) from None
+        except RuntimeError as e:
+            raise interruption(e) from None
         if size is None or len(rows) < size:
             self._rows = []
             self._finish()

@@ -16,13 +16,13 @@ from provider.engine.failures import translate
 from provider.engine.fetching import Progress
 from provider.engine.gateway import Gateway
 from provider.engine.report import Report
-from provider.engine.results import DuckResult
+from provider.engine.results import DuckResult, interruption
 from provider.engine.shows import describe, show
 from provider.engine.staging import Page
 from provider.engine.tables import StagedTable
 from provider.engine.views import View, Views, definition, dropped, refreshed
 from provider.engine.writes import Guard, calls, check, send_all
-from provider.errors import BindError, NotSupportedError, ProgrammingError, did_you_mean
+from provider.errors import BindError, DataError, NotSupportedError, ProgrammingError, did_you_mean
 from provider.plan.binder import Binder
 from provider.plan.explain import Explanation, as_text, explain_query, explain_write
 from provider.plan.names import Names
@@ -85,6 +85,8 @@ class Session:
                 result, message = self._run_one(statement, arguments)
             except RecursionError:
                 raise _too_deep() from None
+            except RuntimeError as e:
+                raise interruption(e) from None
             self._open = result
         assert result is not None
         return result, message
@@ -288,7 +290,11 @@ class Session:
             message = f"{plan.verb} {count}" if plan.verb != "EXEC" else "EXEC"
             if sql is None or table is None:
                 return DuckResult(self._duck, _unchanged, drop, count, has_rows=False), message
-            table.append(answers)
+            try:
+                table.append(answers)
+            except DataError as e:
+                done = f"{e.reason} {count} of {len(planned)} writes were carried out; only the answers cannot be read."
+                raise DataError(e.summary, place=plan.place, reason=done.strip(), detail=e.detail) from None
             self._duck.execute(sql)
             return DuckResult(self._duck, lambda e: translate(e, text, None), drop, count), message
         except duckdb.Error as e:

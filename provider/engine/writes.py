@@ -86,8 +86,8 @@ def send_all(plan: WritePlan, planned: Sequence[Call], send: Send, on_answer: Ca
         try:
             body = send(call)
         except Error as e:
-            if len(planned) == 1:
-                raise
+            if len(planned) == 1 or (i == 0 and not isinstance(e, OutcomeUnknown)):
+                raise  # nothing was done
             raise _partly(plan, planned, i, done, e) from e
         if body is not None:
             done += 1

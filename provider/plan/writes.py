@@ -110,6 +110,12 @@ class _WritePlanner:
         place = self._text.place(*span(table.parts))
         if not methods:
             verbs = dict.fromkeys(m.verb for m in resource.methods)
+            if other := resource.verbs_elsewhere.get(write.verb):
+                name, versions = other
+                raise BindError(
+                    f"{resource.id} has {name} for {write.verb} in {' and '.join(versions)} of the API only",
+                    place=place,
+                )
             raise BindError(
                 f"{resource.id} has no {write.verb} method", place=place, remedy=f"It has {', '.join(verbs)}."
             )
@@ -248,7 +254,7 @@ class _WritePlanner:
             place=place,
             returning=returning,
             reads_first=not direct,
-            unfiltered=where is None,
+            unfiltered=where is None or where.find(exp.Column) is None,
         )
 
     def _constant_keys(

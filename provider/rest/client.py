@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     import httpx
 
 _MAX_REDIRECTS = 5
+#: Answers that do not say whether a write was executed (RFC 9110, sections 15.5.9 and 15.6).
+_UNKNOWN = frozenset({408, 500, 502, 503, 504})
 _DETAIL = 2_000
 
 
@@ -76,6 +78,7 @@ class Client:
         self._http_client = http_client
         self._transports: dict[str, Sender] = {}
         self._slots: dict[str, asyncio.Semaphore] = {}
+        self._held_until: dict[str, float] = {}
 
     def base_url(self, provider: Provider) -> str:
         """Where a provider answers: the argument, else the environment, else the manifest's default."""
@@ -101,7 +104,15 @@ class Client:
             return response.body
         if none_is_fine and method.missing is not None and _is_missing(method.missing, response):
             return None
-        raise self._refusal(target, method, call, response)
+        failure = self._refusal(target, method, call, response)
+        if not call.is_safe and response.status in _UNKNOWN:
+            raise OutcomeUnknown(
+                f"{call.http_method} {call.path} answered {response.status}; it may have been executed",
+                reason="A server that fails, or a gateway that gives up, does not say how far it came.",
+                remedy="It is not repeated. Look at what is there before you run it again.",
+                detail=getattr(failure, "detail", ""),
+            )
+        raise failure
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -112,9 +123,10 @@ class Client:
     async def _persist(self, target: Target, method: Method, call: Call) -> Response:
         """Send until there is an answer that is worth judging."""
         attempt = 0
-        waited = 0.0
+        waited = held = 0.0
         while True:
             attempt += 1
+            waited += await self._respect_hold(target.provider.name)
             failure: TransportError | None = None
             response: Response | None = None
             asked = None
@@ -132,6 +144,12 @@ class Client:
             )
             unsent = failure is not None and not failure.sent and not failure.permanent
             may_repeat = unsent or refused or (call.is_safe and not (failure is not None and failure.permanent))
+            if response is not None and response.status == 429 and asked and held + asked <= self._retry.longest:
+                # The API says when it will answer: that holds for the whole account, and is no failed attempt.
+                self._held_until[target.provider.name] = time.monotonic() + asked
+                held += asked
+                attempt -= 1
+                continue
             wait = self._retry.wait(attempt, asked, random.random()) if may_repeat else None  # noqa: S311 -- jitter
             if wait is None:
                 if failure is None and response is not None:
@@ -140,6 +158,15 @@ class Client:
                 raise self._lost(call, failure) from failure
             await asyncio.sleep(wait)
             waited = wait
+
+    async def _respect_hold(self, provider: str) -> float:
+        """Wait while the API has asked for a pause; the seconds waited. Callers come back one after the other."""
+        waited = 0.0
+        while (pause := self._held_until.get(provider, 0.0) - time.monotonic()) > 0:
+            pause += random.random() * min(1.0, 0.2 * pause)  # noqa: S311 -- jitter
+            await asyncio.sleep(pause)
+            waited += pause
+        return waited
 
     def _lost(self, call: Call, failure: TransportError) -> Exception:
         if call.is_safe or not failure.sent:

@@ -32,6 +32,10 @@ class Call:
         kept = tuple((k, v) for k, v in self.query if k not in values)
         return replace(self, query=kept + tuple(values.items()))
 
+    def has_query(self, name: str) -> bool:
+        """Whether a query parameter is given."""
+        return any(k == name for k, _ in self.query)
+
     @property
     def target(self) -> str:
         """Path and query as they stand on the request line."""
