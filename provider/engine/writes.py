@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from provider.catalog.catalog import Method
 from provider.engine.encoding import encode
 from provider.errors import (
+    Cancelled,
     DataError,
     Error,
     Guarded,
@@ -85,6 +86,12 @@ def send_all(plan: WritePlan, planned: Sequence[Call], send: Send, on_answer: Ca
     for i, call in enumerate(planned):
         try:
             body = send(call)
+        except KeyboardInterrupt:
+            raise Cancelled(
+                f"{plan.verb} was interrupted",
+                reason=f"Done: {done}. Row {i + 1} ({call}): its outcome is unknown. Not sent: {len(planned) - i - 1}.",
+                remedy="Look at what is there before you run it again.",
+            ) from None
         except Error as e:
             if len(planned) == 1 or (i == 0 and not isinstance(e, OutcomeUnknown)):
                 raise  # nothing was done

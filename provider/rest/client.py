@@ -17,6 +17,7 @@ from provider.errors import (
     ApiError,
     AuthError,
     ConflictError,
+    InterfaceError,
     OutcomeUnknown,
     RateLimited,
     TransportError,
@@ -82,8 +83,15 @@ class Client:
 
     def base_url(self, provider: Provider) -> str:
         """Where a provider answers: the argument, else the environment, else the manifest's default."""
-        url = self._base_urls.get(provider.name) or self._environ.get(provider.base_url.env or "")
-        return (url or provider.base_url.default).rstrip("/")
+        given = self._base_urls.get(provider.name) or self._environ.get(provider.base_url.env or "")
+        url = (given or provider.base_url.default).rstrip("/")
+        if "?" in url or "#" in url or "@" in urlsplit(url).netloc:
+            # Not shown: what stands there may be a secret.
+            raise InterfaceError(
+                f"the base URL of {provider.name} has more than a host and a path",
+                remedy="Leave out what follows ? or #, and what stands before @; credentials have their own settings.",
+            )
+        return url
 
     async def send(self, target: Target, method: Method, call: Call, *, none_is_fine: bool = True) -> bytes | None:
         """Send a call and return the body of its answer.

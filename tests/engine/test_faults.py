@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import _thread
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +12,7 @@ import httpx
 import pytest
 
 import provider
-from provider.errors import ApiError, InterfaceError, OutcomeUnknown, PartlyDone
+from provider.errors import ApiError, Cancelled, InterfaceError, OutcomeUnknown, PartlyDone
 
 Answer = Callable[[httpx.Request], httpx.Response]
 ENVIRON = {"OPENAI_API_KEY": "sk-secret"}
@@ -126,3 +128,25 @@ def test_a_verb_that_another_version_has_is_said_so() -> None:
 def test_a_base_url_for_an_unknown_provider_is_an_error() -> None:
     with pytest.raises(provider.ProgrammingError, match="Did you mean openai"):
         provider.connect(base_urls={"opneai": "http://127.0.0.1:1"})
+
+
+@pytest.mark.parametrize("url", ["http://h/v1?key=sk-hidden", "http://user:sk-hidden@h/v1", "http://h/v1#sk-hidden"])
+def test_a_secret_in_the_base_url_is_refused_and_not_shown(url: str) -> None:
+    with (
+        connect(lambda _: httpx.Response(404), base_urls={"openai": url}) as conn,
+        pytest.raises(InterfaceError) as caught,
+    ):
+        conn.execute("SELECT id FROM openai.assistants.assistants")
+    assert "sk-hidden" not in str(caught.value)
+
+
+def test_an_interrupted_write_says_what_is_known_of_it() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if json.loads(request.content)["model"] == "b":
+            _thread.interrupt_main()
+            time.sleep(0.2)
+        return httpx.Response(200, json={"id": "asst_1"})
+
+    with connect(answer) as conn, pytest.raises(Cancelled, match="was interrupted") as caught:
+        conn.execute("INSERT INTO openai.assistants.assistants (model) VALUES ('a'), ('b'), ('c')")
+    assert "Done: 1. Row 2 (POST /assistants): its outcome is unknown. Not sent: 1." in str(caught.value)
