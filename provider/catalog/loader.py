@@ -193,16 +193,33 @@ def check(path: Path) -> list[str]:
         `provider.service.resource` of all that was found, sorted.
 
     Raises:
-        ManifestError: the first problem; a document's own problems come together.
+        ManifestError: all problems of all files together, or that there are no manifests.
     """
-    catalog = Catalog([path], environ={})
-    found = []
+    from provider.catalog.reading import together
+
+    found: list[str] = []
+    problems: list[ManifestError] = []
     for name, source in _sources(path).items():
-        for service in source.services:
-            for version in catalog.service(name, service).versions or (None,):
-                chosen = Catalog([path], {name: version} if version else None, environ={})
-                found += [r.id for r in chosen.service(name, service).resources.values()]
+        try:
+            Catalog([path], environ={}).provider(name)
+            for service in source.services:
+                found += _check_service(path, name, service)
+        except ManifestError as e:
+            problems.append(e)
+    if problems:
+        raise together(problems)
+    if not found:
+        raise ManifestError(f"no manifests at {path}", remedy="Name a folder of manifests, or a manifest file.")
     return sorted(set(found))
+
+
+def _check_service(path: Path, provider: str, service: str) -> list[str]:
+    """The resources of a service, loaded in each of its versions."""
+    found: list[str] = []
+    for version in Catalog([path], environ={}).service(provider, service).versions or (None,):
+        chosen = Catalog([path], {provider: version} if version else None, environ={})
+        found += [r.id for r in chosen.service(provider, service).resources.values()]
+    return found
 
 
 def _sources(folder: Path) -> dict[str, _Source]:

@@ -80,10 +80,10 @@ def _validated(document: Document, model: type[_Model]) -> _Model:
     try:
         return model.model_validate(document.data)
     except ValidationError as e:
-        raise _together(_findings(document, model, e)) from None
+        raise together(_findings(document, model, e)) from None
 
 
-def _together(problems: Sequence[ManifestError]) -> ManifestError:
+def together(problems: Sequence[ManifestError]) -> ManifestError:
     """All problems of a document as one error, in the order of the file; the first gives the place."""
     ordered = sorted(problems, key=lambda p: p.place.start if p.place else 0)
     first, rest = ordered[0], ordered[1:]
@@ -100,7 +100,7 @@ def _together(problems: Sequence[ManifestError]) -> ManifestError:
 def check_references(document: Document, model: manifest.ServiceDocument, provider: Provider) -> None:
     """Raise ManifestError for names in a service's document that lead nowhere, all together."""
     if problems := dangling(document, model, provider.name, provider.pagination):
-        raise _together(problems)
+        raise together(problems)
 
 
 def _findings(document: Document, model: type[BaseModel], error: ValidationError) -> list[ManifestError]:

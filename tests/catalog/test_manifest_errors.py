@@ -236,3 +236,17 @@ def test_bytes_that_are_no_text(tmp_path: Path) -> None:
     file.write_bytes(b"provider: \xff\xfe\n")
     with pytest.raises(ManifestError, match=r"cannot read .*shop\.yaml"):
         check(file)
+
+
+def test_the_files_of_a_folder_are_all_checked(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("provider: a\nbase_url: {defalt: http://x}\n", encoding="utf-8")
+    (tmp_path / "b.yaml").write_text("provider: b\nbase_url: {default: http://x}\nheadrs: {}\n", encoding="utf-8")
+    with pytest.raises(ManifestError) as caught:
+        check(tmp_path)
+    assert "defalt" in str(caught.value)
+    assert "headrs" in str(caught.value)
+
+
+def test_an_empty_folder_is_no_folder_of_manifests(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match="no manifests"):
+        check(tmp_path)
