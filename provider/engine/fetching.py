@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from provider.catalog.catalog import Method
 from provider.engine.loop import Loop
+from provider.engine.staging import BATCH_BYTES
 from provider.rest.pagination import Pages, pages
 from provider.rest.request import Call, Target
 
@@ -19,9 +20,8 @@ if TYPE_CHECKING:
 
 #: Bodies waiting to be staged, in bytes; beyond it the next pages are not asked for.
 _ROOM = 64 * 2**20
-#: Events are handed over together, since each hand-over makes two threads fight for the interpreter:
-#: bytes worth one, and seconds that an event may wait.
-_BATCH = 4 * 2**20
+#: Events are handed over together, since each hand-over makes two threads fight for the interpreter: as many
+#: as are worth one statement of the stage, or seconds that an event may wait.
 _PATIENCE = 0.01
 
 
@@ -185,7 +185,7 @@ class Fetcher:
     def _emit(self, event: Arrived | Finished, size: int) -> None:
         self._batch.append(event)
         self._batch_bytes += size
-        if self._batch_bytes >= _BATCH:
+        if self._batch_bytes >= BATCH_BYTES:
             self._hand_over()
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_PATIENCE, self._hand_over)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import _thread
 import json
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -144,7 +143,6 @@ def test_an_interrupted_write_says_what_is_known_of_it() -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         if json.loads(request.content)["model"] == "b":
             _thread.interrupt_main()
-            time.sleep(0.2)
         return httpx.Response(200, json={"id": "asst_1"})
 
     with connect(answer) as conn, pytest.raises(Cancelled, match="was interrupted") as caught:
