@@ -10,18 +10,10 @@ from typing import TYPE_CHECKING, Literal
 from provider.catalog.types import FieldType
 
 if TYPE_CHECKING:  # pydantic is slow to import, and only what reads manifests needs it
-    from provider.catalog.manifest import (
-        ApiKey,
-        BaseUrl,
-        Bearer,
-        CursorPages,
-        Errors,
-        Missing,
-        NoAuth,
-        Pushdown,
-        SortedBy,
-        Verb,
-    )
+    from provider.catalog.credentials import Auth
+    from provider.catalog.failures import Errors, Missing
+    from provider.catalog.manifest import BaseUrl, Pushdown, SortedBy, Verb
+    from provider.catalog.paging import Pages
 
 Location = Literal["path", "query", "body"]
 Keys = tuple[str, ...]
@@ -75,7 +67,7 @@ class Method:
     rows: Keys = ()
     description: str = ""
     aliases: tuple[str, ...] = ()
-    pages: CursorPages | None = None
+    pages: Pages | None = None
     pushdown: Mapping[str, Pushdown] = field(default_factory=dict)
     sorted_by: SortedBy | None = None
     missing: Missing | None = None
@@ -180,12 +172,12 @@ class Provider:
 
     name: str
     base_url: BaseUrl
-    auth: Bearer | ApiKey | NoAuth
+    auth: Auth
     headers: Mapping[str, str]
     env_headers: Mapping[str, str]
     errors: Errors
     missing: Missing | None
-    pagination: Mapping[str, CursorPages]
+    pagination: Mapping[str, Pages]
     title: str = ""
     description: str = ""
 

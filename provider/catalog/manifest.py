@@ -5,34 +5,20 @@
 
 from __future__ import annotations
 
-import re
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from provider.catalog.credentials import Auth, NoAuth
+from provider.catalog.failures import Errors, Missing
+from provider.catalog.model import Http, Model, Name, Path
+from provider.catalog.paging import Pages
 from provider.catalog.types import parse_type
 
-_NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
-_PATH = r"^\$(\.[A-Za-z_][A-Za-z0-9_-]*)*$"
-_HTTP = r"^(GET|POST|PUT|PATCH|DELETE) /\S*$"
-#: How a value that must follow a pattern is written, for errors.
-SPELLINGS = {
-    _NAME: "a name of letters, digits and _",
-    _PATH: "a path from the root of the body, such as $.data",
-    _HTTP: "an HTTP method and a path, such as GET /threads/{thread_id}",
-}
-
-Name = Annotated[str, StringConstraints(pattern=_NAME)]
-#: `$`, `$.a`, `$.a.b`: keys from the root of a JSON body. Nothing else of JSONPath is needed here.
-Path = Annotated[str, StringConstraints(pattern=_PATH)]
 Verb = Literal["SELECT", "INSERT", "UPDATE", "REPLACE", "DELETE", "EXEC"]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-
-class _Typed(_Model):
+class _Typed(Model):
     """Anything with a type and a description."""
 
     type: str = Field(description="string, integer, number, boolean, object, array, any, timestamp, date, decimal(p,s)")
@@ -68,78 +54,14 @@ class Parameter(_Typed):
     streams: bool = Field(default=False, description="true as its value makes the answer a stream of events")
 
 
-class BaseUrl(_Model):
+class BaseUrl(Model):
     """Where a provider answers: a default, and the environment variable that overrides it."""
 
     default: str
     env: str | None = None
 
 
-class Bearer(_Model):
-    """`Authorization: Bearer <secret>`."""
-
-    type: Literal["bearer"]
-    env: str
-
-
-class ApiKey(_Model):
-    """A secret in a named header."""
-
-    type: Literal["api_key"]
-    env: str
-    header: str
-    prefix: str = ""
-
-
-class NoAuth(_Model):
-    """No credentials."""
-
-    type: Literal["none"]
-
-
-class Errors(_Model):
-    """Where an error body keeps its parts."""
-
-    message: Path | None = None
-    code: Path | None = None
-    request_id_header: str | None = None
-
-
-class Missing(_Model):
-    """How the API says 'no such object'; any other failure stays an error."""
-
-    status: list[int] = [404]
-    path: Path = Field(default="$", description="where in the body the pattern is looked for")
-    pattern: str | None = Field(default=None, description="a regular expression that the value at `path` must contain")
-
-    @field_validator("pattern")
-    @classmethod
-    def _compiles(cls, value: str | None) -> str | None:
-        try:
-            re.compile(value or "")
-        except re.error as e:
-            raise ValueError(f"not a regular expression: {e}") from None
-        return value
-
-
-class PageSize(_Model):
-    """The parameter that sets the rows per page, and its largest value."""
-
-    param: str
-    max: int = Field(ge=1)
-
-
-class CursorPages(_Model):
-    """Pages chained by a cursor in the body."""
-
-    kind: Literal["cursor"]
-    param: str = Field(description="the query parameter that takes the cursor")
-    next: Path = Field(description="where the body has the next cursor")
-    more: Path | None = Field(default=None, description="where the body says whether more follows")
-    size: PageSize | None = None
-
-
-class Versions(_Model):
+class Versions(Model):
     """The versions that a service speaks; `{version}` in its headers is replaced by the chosen one."""
 
     default: str
@@ -153,7 +75,7 @@ class Versions(_Model):
         return self
 
 
-class Pushdown(_Model):
+class Pushdown(Model):
     """A parameter that narrows what is fetched by one predicate on a field."""
 
     param: str
@@ -161,7 +83,7 @@ class Pushdown(_Model):
     operator: Literal["=", "<", "<=", ">", ">="] = "="
 
 
-class SortedBy(_Model):
+class SortedBy(Model):
     """The order in which a list answers, and the parameter that sets its direction."""
 
     field: str
@@ -169,11 +91,11 @@ class SortedBy(_Model):
     default: Literal["asc", "desc"] = "asc"
 
 
-class Method(_Model):
+class Method(Model):
     """One documented REST method."""
 
     sql: Verb
-    http: Annotated[str, StringConstraints(pattern=_HTTP)]
+    http: Http
     description: str = ""
     aliases: list[Name] = []
     versions: list[str] | None = None
@@ -191,7 +113,7 @@ class Method(_Model):
     missing: Missing | None = None
 
 
-class Resource(_Model):
+class Resource(Model):
     """A table: fields, and the methods that read and write them."""
 
     title: str = ""
@@ -202,7 +124,7 @@ class Resource(_Model):
     methods: dict[Name, Method]
 
 
-class ServiceDocument(_Model):
+class ServiceDocument(Model):
     """One service of a provider: a YAML document with the key `service`."""
 
     service: Name
@@ -216,21 +138,21 @@ class ServiceDocument(_Model):
     resources: dict[Name, Resource]
 
 
-class ProviderDocument(_Model):
+class ProviderDocument(Model):
     """A provider: a YAML document with the key `provider`."""
 
     provider: Name
     title: str = ""
     description: str = ""
     base_url: BaseUrl
-    auth: Annotated[Bearer | ApiKey | NoAuth, Field(discriminator="type")] = NoAuth(type="none")
+    auth: Auth = NoAuth(type="none")
     headers: dict[str, str] = {}
     env_headers: dict[str, str] = Field(
         default={}, description="header -> environment variable; sent when the variable is set"
     )
     errors: Errors = Errors()
     missing: Missing | None = None
-    pagination: dict[Name, CursorPages] = {}
+    pagination: dict[Name, Pages] = {}
 
 
 def json_schema() -> dict[str, Any]:

@@ -26,6 +26,7 @@ from provider.catalog.catalog import (
     path_keys,
     path_placeholders,
 )
+from provider.catalog.model import SPELLINGS
 from provider.catalog.references import dangling
 from provider.catalog.types import parse_type
 from provider.catalog.yamltext import Document, documents
@@ -120,7 +121,7 @@ def _findings(document: Document, model: type[BaseModel], error: ValidationError
             message = f"{'.'.join(map(str, where))}: {item['msg'].removeprefix('Value error, ')}"
             place, remedy = document.value_place(where), ""
             if pattern := item.get("ctx", {}).get("pattern"):
-                message = f"{'.'.join(map(str, where))}: write {manifest.SPELLINGS[pattern]}"
+                message = f"{'.'.join(map(str, where))}: write {SPELLINGS[pattern]}"
             elif item["type"] == "literal_error":
                 remedy = did_you_mean(str(item["input"]), re.findall(r"'([^']*)'", item["ctx"]["expected"]))
         found.append(ManifestError(message, place=place, remedy=remedy))

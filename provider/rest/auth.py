@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from provider.catalog.catalog import Provider
-from provider.catalog.manifest import ApiKey, Bearer, NoAuth
+from provider.catalog.credentials import ApiKey, Bearer, NoAuth
 from provider.errors import InterfaceError
 
 

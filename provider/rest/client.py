@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urljoin, urlsplit
 
 from provider.catalog.catalog import Method, Provider, path_keys
-from provider.catalog.manifest import Missing
+from provider.catalog.failures import Missing
 from provider.errors import (
     ApiError,
     AuthError,

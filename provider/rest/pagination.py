@@ -13,7 +13,7 @@ from provider.errors import DataError
 from provider.rest.request import Call
 
 if TYPE_CHECKING:
-    from provider.catalog.manifest import CursorPages
+    from provider.catalog.paging import CursorPages
 
 #: Yields the next call, is sent the body of its response, and returns when the API said that was all.
 Pages = Generator[Call, bytes, None]

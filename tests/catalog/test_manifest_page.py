@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from provider.catalog import manifest, types
+from provider.catalog import credentials, failures, manifest, paging, types
 from provider.catalog.loader import Catalog, bundled, check
+from provider.catalog.model import Model
 from provider.catalog.yamltext import documents
 from provider.errors import ManifestError
 
@@ -18,13 +19,13 @@ PAGE = (Path(__file__).parents[2] / "docs" / "manifest.md").read_text(encoding="
 HEADINGS: dict[type[BaseModel], str] = {
     manifest.ProviderDocument: "The provider document",
     manifest.BaseUrl: "base_url",
-    manifest.Bearer: "auth: bearer",
-    manifest.ApiKey: "auth: api_key",
-    manifest.NoAuth: "auth: none",
-    manifest.Errors: "errors",
-    manifest.Missing: "missing",
-    manifest.CursorPages: "pagination",
-    manifest.PageSize: "size",
+    credentials.Bearer: "auth: bearer",
+    credentials.ApiKey: "auth: api_key",
+    credentials.NoAuth: "auth: none",
+    failures.Errors: "errors",
+    failures.Missing: "missing",
+    paging.CursorPages: "pagination",
+    paging.PageSize: "size",
     manifest.ServiceDocument: "The service document",
     manifest.Versions: "versions",
     manifest.Resource: "resource",
@@ -59,8 +60,9 @@ def write(folder: Path, text: str) -> Path:
 
 def models() -> set[type[BaseModel]]:
     """The models that a document is made of; those with a leading underscore are only shared parts."""
-    found = (v for v in vars(manifest).values() if isinstance(v, type) and issubclass(v, BaseModel))
-    return {m for m in found if m is not BaseModel and not m.__name__.startswith("_")}
+    modules = (manifest, credentials, failures, paging)
+    found = (v for module in modules for v in vars(module).values() if isinstance(v, type) and issubclass(v, BaseModel))
+    return {m for m in found if m not in (BaseModel, Model) and not m.__name__.startswith("_")}
 
 
 def test_every_block_of_the_format_has_a_section() -> None:
