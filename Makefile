@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 V1 := .venv-openai-v1
 
-.PHONY: demo test check lint types layers unit fuzz bench clean
+.PHONY: demo test check lint types layers unit fuzz bench budgets clean
 
 demo: $(BIN)/.ready
 	$(BIN)/apiql demo
@@ -30,10 +30,13 @@ unit: $(BIN)/.ready-dev $(V1)/.ready
 fuzz: $(BIN)/.ready-dev
 	$(BIN)/python -m tests.oracle --statements 20000
 
-bench: $(BIN)/.ready-dev
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group bench
-	$(BIN)/python -m tests.benchmarks.transports
-	$(BIN)/python -m tests.benchmarks.staging
+# ApiQL beside its peers, in less than ten minutes: a table, and all figures in benchmarks.json.
+bench: $(BIN)/.ready-bench
+	$(BIN)/python -m tests.benchmarks --json benchmarks.json
+
+# Fails where something has become slower, larger or more talkative than it may be.
+budgets: $(BIN)/.ready-bench
+	$(BIN)/python -m tests.benchmarks --budgets
 
 # The package alone: enough to run ApiQL.
 $(BIN)/.ready: pyproject.toml
@@ -46,6 +49,11 @@ $(BIN)/.ready: pyproject.toml
 # With what tests, linters and type checks need.
 $(BIN)/.ready-dev: $(BIN)/.ready
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
+	touch $@
+
+# With the peers of the benchmarks.
+$(BIN)/.ready-bench: $(BIN)/.ready-dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group bench
 	touch $@
 
 # The vendor's last SDK that speaks v1 of the Assistants API, kept apart: it needs an old httpx.

@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from provider.catalog.types import FieldType
 
 if TYPE_CHECKING:  # pydantic is slow to import, and only what reads manifests needs it
-    from provider.catalog.credentials import Auth
-    from provider.catalog.failures import Errors, Missing
+    from provider.catalog.credentials import Auth, ClientCertificate
+    from provider.catalog.failures import Answer, Errors
+    from provider.catalog.limits import Idempotency, Limits
     from provider.catalog.manifest import BaseUrl, Pushdown, SortedBy, Verb
     from provider.catalog.paging import Pages
+    from provider.catalog.waiting import Await, EventStream
 
-Location = Literal["path", "query", "body"]
+#: Two are no part of a request: `account` says which of a provider's accounts sends it, `local` what becomes of a
+#: file that it is answered with.
+Location = Literal["path", "query", "body", "account", "local"]
 Keys = tuple[str, ...]
+
+
+def spelling(name: str, names: Iterable[str]) -> str | None:
+    """The one of `names` that a name means: the same, or else one that differs in case alone, as in SQL."""
+    known = list(names)
+    return name if name in known else next((n for n in known if n.lower() == name.lower()), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +54,20 @@ class Parameter:
     maximum: float | None = None
     max_length: int | None = None
     max_items: int | None = None
+    max_key_length: int | None = None
+    #: Longest value of an object; its values are strings where this is set.
+    max_value_length: int | None = None
     #: Whether true as its value makes the answer a stream of server-sent events.
     streams: bool = False
+    #: Whether the API assumes a value, other than null, where none is sent.
+    has_default: bool = False
+    #: The file whose name it is, in a form with files; by SQL's name.
+    filename_of: str | None = None
+
+    @property
+    def addresses(self) -> bool:
+        """Whether its value says which object is meant: it is a part of the path, or says whose the object is."""
+        return self.location in ("path", "account")
 
     @property
     def sql_name(self) -> str:
@@ -65,27 +87,55 @@ class Method:
     parameters: tuple[Parameter, ...]
     returns: tuple[Field, ...]
     rows: Keys = ()
+    #: Whether an empty list may come without the array at `rows`.
+    rows_omitted: bool = False
+    #: Whether a list's rows are the objects as the method that gets one answers them.
+    whole_objects: bool = False
     description: str = ""
     aliases: tuple[str, ...] = ()
     pages: Pages | None = None
-    pushdown: Mapping[str, Pushdown] = field(default_factory=dict)
+    pushdown: Mapping[str, tuple[Pushdown, ...]] = field(default_factory=dict)
     sorted_by: SortedBy | None = None
-    missing: Missing | None = None
+    #: What answers mean: the method's own rules, then the provider's.
+    answers: tuple[Answer, ...] = ()
+    #: The provider's limit group that counts its requests.
+    limit: str | None = None
+    idempotency: Idempotency | None = None
     is_list: bool = False
+    #: Whether an object keeps what a change leaves out.
+    merges: bool = False
+    #: Whether rows with the same path are sent in their order, one after the other.
+    ordered: bool = True
+    #: Whether it is answered with a file's bytes, and not with JSON.
+    binary: bool = False
+    #: When the operation that it begins has ended.
+    awaits: Await | None = None
+    #: What its events mean, if it can answer with a stream; `switch` says when it does.
+    stream: EventStream | None = None
+    #: The longest that an answer may be used again, in seconds; None where the manifest does not say.
+    lifetime: int | None = None
 
     @property
     def required(self) -> tuple[Parameter, ...]:
         """The parameters without which the method cannot be called, path parameters first."""
         return tuple(p for p in self.parameters if p.required)
 
+    @property
+    def switch(self) -> Parameter | None:
+        """The parameter that makes the answer a stream; a method that has a stream and no switch always streams."""
+        return next((p for p in self.parameters if p.streams), None)
+
+    @property
+    def files(self) -> tuple[Parameter, ...]:
+        """The parameters that are files; with one, the body is a form (multipart/form-data)."""
+        return tuple(p for p in self.parameters if p.type.base == "file")
+
     def parameter(self, name: str) -> Parameter | None:
         """The parameter that SQL calls `name`; `data__name` means the body attribute."""
-        body_only = name.startswith("data__")
-        wanted = name.removeprefix("data__")
-        for p in self.parameters:
-            if p.name == wanted and (not body_only or p.location == "body"):
-                return p
-        return None
+        body_only = name.lower().startswith("data__")
+        among = {p.name: p for p in reversed(self.parameters) if not body_only or p.location == "body"}
+        found = spelling(name[len("data__") :] if body_only else name, among)
+        return None if found is None else among[found]
 
     @property
     def http(self) -> str:
@@ -109,6 +159,8 @@ class Resource:
     elsewhere: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     #: The verbs that only other API versions have: a method's name and its versions.
     verbs_elsewhere: Mapping[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
+    #: Parameters of INSERT that tell objects apart, where they are not the key.
+    identity: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -117,11 +169,12 @@ class Resource:
 
     def field(self, name: str) -> Field | None:
         """The field of that name, compared without case as SQL does."""
-        return next((f for f in self.fields if f.name.lower() == name.lower()), None)
+        low = name.lower()
+        return next((f for f in self.fields if f.name == name or f.name.lower() == low), None)
 
     def method(self, name: str) -> Method | None:
         """The method of that name or alias."""
-        return next((m for m in self.methods if name == m.name or name in m.aliases), None)
+        return next((m for m in self.methods if spelling(name, (m.name, *m.aliases))), None)
 
     def methods_for(self, verb: Verb) -> tuple[Method, ...]:
         """The methods that serve a verb, in the manifest's order."""
@@ -176,8 +229,10 @@ class Provider:
     headers: Mapping[str, str]
     env_headers: Mapping[str, str]
     errors: Errors
-    missing: Missing | None
+    answers: tuple[Answer, ...]
+    limits: Limits
     pagination: Mapping[str, Pages]
+    client_certificate: ClientCertificate | None = None
     title: str = ""
     description: str = ""
 

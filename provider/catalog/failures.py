@@ -1,12 +1,15 @@
-"""How a manifest says what a provider's failures mean."""
+"""How a manifest says what a provider's answers mean, and where a failure keeps its parts."""
 
 from __future__ import annotations
 
-import re
+from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, model_validator
 
-from provider.catalog.model import Model, Path
+from provider.catalog.model import Model, Path, Pattern
+
+Meaning = Literal["retry", "rate_limited", "quota", "refresh_token", "fail", "ignore", "no_rows"]
+Status = Annotated[int, Field(ge=100, le=599)] | Literal["2xx", "3xx", "4xx", "5xx"]
 
 
 class Errors(Model):
@@ -17,18 +20,20 @@ class Errors(Model):
     request_id_header: str | None = None
 
 
-class Missing(Model):
-    """How the API says 'no such object'; any other failure stays an error."""
+class Answer(Model):
+    """A rule about answers: which ones, and what they mean. All that it asks for must be there."""
 
-    status: list[int] = [404]
-    path: Path = Field(default="$", description="where in the body the pattern is looked for")
-    pattern: str | None = Field(default=None, description="a regular expression that the value at `path` must contain")
+    means: Meaning
+    status: list[Status] | None = Field(
+        default=None, description="statuses, such as 404 or 5xx; when left out, all but 2xx"
+    )
+    headers: dict[str, Pattern] = Field(default={}, description="header -> a regular expression that it must contain")
+    body: dict[Path, Pattern] = Field(
+        default={}, description="path -> a regular expression that the value there must contain; null has none"
+    )
 
-    @field_validator("pattern")
-    @classmethod
-    def _compiles(cls, value: str | None) -> str | None:
-        try:
-            re.compile(value or "")
-        except re.error as e:
-            raise ValueError(f"not a regular expression: {e}") from None
-        return value
+    @model_validator(mode="after")
+    def _asks_for_something(self) -> Answer:
+        if not (self.status or self.headers or self.body):
+            raise ValueError("a rule names a status, a header or something in the body")
+        return self

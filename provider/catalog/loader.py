@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from provider.catalog.catalog import Provider, Resource, Service
+from provider.catalog.catalog import Provider, Resource, Service, spelling
 from provider.errors import BindError, ManifestError, Place, did_you_mean
 
 if TYPE_CHECKING:
     from provider.catalog import manifest
+    from provider.catalog.yamltext import Document
 
 # `reading` is imported where it is used: it brings pydantic and PyYAML, which a statement without
 # resources does not need.
@@ -55,6 +56,7 @@ class Catalog:
             earlier one.
         versions: API version by service (`{"openai.assistants": "v1"}`) or by provider (`{"openai": "v1"}`).
         environ: where manifests' environment variables are looked up.
+        accounts: names of accounts by provider; those of a provider without are one account without a name.
 
     Raises:
         ManifestError: a folder without manifests; broken files are reported when they are first needed.
@@ -65,7 +67,9 @@ class Catalog:
         folders: Sequence[str | os.PathLike[str]] = (),
         versions: Mapping[str, str] | None = None,
         environ: Mapping[str, str] | None = None,
+        accounts: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
+        self._accounts = {provider: tuple(names) for provider, names in (accounts or {}).items()}
         self._versions = dict(versions or {})
         self._environ = os.environ if environ is None else environ
         self._sources: dict[str, _Source] = {}
@@ -81,22 +85,24 @@ class Catalog:
         return tuple(sorted(self._sources))
 
     def has_provider(self, name: str) -> bool:
-        """Whether a provider of that name exists."""
-        return name in self._sources
+        """Whether a provider of that name exists, in whatever case it is written."""
+        return spelling(name, self._sources) is not None
 
     def provider(self, name: str, place: Place | None = None) -> Provider:
-        """A provider by name.
+        """A provider by name, in whatever case it is written, as all names here.
 
         Raises:
             BindError: no such provider.
             ManifestError: its document cannot be used.
         """
-        if name not in self._sources:
+        found_name = spelling(name, self._sources)
+        if found_name is None:
             raise BindError(
                 f'no provider "{name}"',
                 place=place,
                 remedy=did_you_mean(name, self.providers) or "SHOW PROVIDERS",
             )
+        name = found_name
         from provider.catalog.reading import Stamp, provider_document, provider_of
 
         stamp = Stamp.of(self._sources[name].provider)
@@ -111,8 +117,7 @@ class Catalog:
 
     def services(self, provider: str, place: Place | None = None) -> tuple[str, ...]:
         """Names of a provider's services, sorted."""
-        self.provider(provider, place)
-        return tuple(sorted(self._sources[provider].services))
+        return tuple(sorted(self._sources[self.provider(provider, place).name].services))
 
     def service(self, provider: str, name: str, place: Place | None = None) -> Service:
         """A service, in the chosen version.
@@ -121,21 +126,25 @@ class Catalog:
             BindError: no such provider or service, or the API has no such version.
             ManifestError: its document cannot be used; all of the document's problems in one error.
         """
-        from provider.catalog.reading import ServiceBuilder, Stamp, check_references, service_of
+        from provider.catalog.reading import ServiceBuilder, completed_service
 
+        owner = self.provider(provider, place)
+        provider, names = owner.name, self._sources[owner.name].services
+        found = spelling(name, names)
+        if found is None:
+            raise BindError(
+                f'provider "{provider}" has no service "{name}"',
+                place=place,
+                remedy=did_you_mean(name, sorted(names)),
+            )
+        name = found
         if (provider, name) not in self._loaded:
-            names = self.services(provider, place)
-            if name not in names:
-                raise BindError(
-                    f'provider "{provider}" has no service "{name}"',
-                    place=place,
-                    remedy=did_you_mean(name, names),
-                )
-            document, model = service_of(Stamp.of(self._sources[provider].services[name]), name)
-            owner = self.provider(provider)
-            check_references(document, model, owner)
+            document, model = self._written(provider, name)
+            model = completed_service(document, model, owner, self._written)
             version = self._version(provider, name, model.versions)
-            self._loaded[provider, name] = ServiceBuilder(model, owner, version).service()
+            self._loaded[provider, name] = ServiceBuilder(
+                model, owner, version, self._accounts.get(provider, ())
+            ).service()
         return self._loaded[provider, name]
 
     def resource(self, provider: str, service: str, name: str, place: Place | None = None) -> Resource:
@@ -145,21 +154,32 @@ class Catalog:
             BindError: no such name; it says when another API version has it.
         """
         found = self.service(provider, service, place)
-        if name in found.resources:
-            return found.resources[name]
-        if name in found.elsewhere:
-            versions = " and ".join(found.elsewhere[name])
+        if known := spelling(name, found.resources):
+            return found.resources[known]
+        owner = f"{found.provider}.{found.name}"
+        if known := spelling(name, found.elsewhere):
+            versions = " and ".join(found.elsewhere[known])
             raise BindError(
-                f"{provider}.{service}.{name} exists in {versions} of the API only",
+                f"{owner}.{known} exists in {versions} of the API only",
                 place=place,
                 reason=f"This connection speaks {found.version}.",
-                remedy=how_to_choose(found, found.elsewhere[name][0]),
+                remedy=how_to_choose(found, found.elsewhere[known][0]),
             )
         raise BindError(
-            f'service "{provider}.{service}" has no resource "{name}"',
+            f'service "{owner}" has no resource "{name}"',
             place=place,
             remedy=did_you_mean(name, found.resources),
         )
+
+    def _written(self, provider: str, service: str) -> tuple[Document, manifest.ServiceDocument]:
+        """A service's document as it is written, by its exact name; errors as `service`."""
+        from provider.catalog.reading import Stamp, service_of
+
+        names = self._sources[self.provider(provider).name].services
+        if service not in names:
+            remedy = did_you_mean(service, sorted(names))
+            raise BindError(f'provider "{provider}" has no service "{service}"', remedy=remedy)
+        return service_of(Stamp.of(names[service]), service)
 
     def _version(self, provider: str, service: str, versions: manifest.Versions | None) -> str | None:
         if versions is None:

@@ -9,11 +9,13 @@ from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from provider.catalog.credentials import Auth, NoAuth
-from provider.catalog.failures import Errors, Missing
-from provider.catalog.model import Http, Model, Name, Path
+from provider.catalog.credentials import Auth, ClientCertificate, NoAuth
+from provider.catalog.failures import Answer, Errors
+from provider.catalog.limits import Idempotency, Limits
+from provider.catalog.model import Http, Lifetime, Model, Name, Path
 from provider.catalog.paging import Pages
 from provider.catalog.types import parse_type
+from provider.catalog.waiting import Await, EventStream
 
 Verb = Literal["SELECT", "INSERT", "UPDATE", "REPLACE", "DELETE", "EXEC"]
 
@@ -21,7 +23,9 @@ Verb = Literal["SELECT", "INSERT", "UPDATE", "REPLACE", "DELETE", "EXEC"]
 class _Typed(Model):
     """Anything with a type and a description."""
 
-    type: str = Field(description="string, integer, number, boolean, object, array, any, timestamp, date, decimal(p,s)")
+    type: str = Field(
+        description="string, integer, number, boolean, object, array, any, timestamp, date, file, decimal(p,s)"
+    )
     unit: str | None = Field(default=None, description="what a number counts, e.g. 'unix seconds'")
     description: str = ""
     versions: list[str] | None = Field(default=None, description="the API versions that have it; all when left out")
@@ -51,7 +55,12 @@ class Parameter(_Typed):
     maximum: float | None = None
     max_length: int | None = Field(default=None, description="longest string, in characters")
     max_items: int | None = Field(default=None, description="most elements of an array, or pairs of an object")
+    max_key_length: int | None = Field(default=None, description="longest key of an object, in characters")
+    max_value_length: int | None = Field(
+        default=None, description="longest value of an object, in characters; its values are strings then"
+    )
     streams: bool = Field(default=False, description="true as its value makes the answer a stream of events")
+    filename_of: Name | None = Field(default=None, description="the parameter of type file whose file's name it is")
 
 
 class BaseUrl(Model):
@@ -89,6 +98,7 @@ class SortedBy(Model):
     field: str
     param: str | None = None
     default: Literal["asc", "desc"] = "asc"
+    reversible: bool = Field(default=False, description="one direction is the exact reverse of the other, ties too")
 
 
 class Method(Model):
@@ -100,17 +110,42 @@ class Method(Model):
     aliases: list[Name] = []
     versions: list[str] | None = None
     path: dict[str, Parameter] = {}
+    parameters_of: str | None = Field(
+        default=None, description="a method (p.s.r.m) whose parameters of query and body it has too"
+    )
     query: dict[str, Parameter] = {}
     body: dict[str, Parameter] = {}
     rows: Path = "$"
+    rows_omitted: bool = Field(default=False, description="an empty list may come without the array of its rows")
+    whole_objects: bool = Field(
+        default=False, description="each row of the list is the object as the method that gets one answers it"
+    )
     paginate: str | None = None
-    pushdown: dict[str, Pushdown] = {}
+    pushdown: dict[str, Pushdown | list[Pushdown]] = {}
     sorted_by: SortedBy | None = None
+    merges: bool = Field(default=False, description="whether an object keeps what a change leaves out")
+    ordered: bool | None = Field(
+        default=None,
+        description="whether rows with one path are sent in their order; if left out, where it has parameters",
+    )
     returns: dict[str, ResourceField] | str | None = Field(
         default=None,
-        description="the answer's fields, or the resource (p.s.r) that has them; the own fields if left out",
+        description="the answer's fields, or the resource (p.s.r) or method (p.s.r.m) that has them; else its own",
     )
-    missing: Missing | None = None
+    answers: list[Answer] = Field(default=[], description="what answers mean; tried before the provider's rules")
+    limit: str | None = Field(default=None, description="one of the provider's limit groups")
+    idempotency: Idempotency | None = Field(default=None, description="how the API recognises a write sent again")
+    binary: bool = Field(default=False, description="the answer is a file's bytes, not JSON")
+    await_: Await | None = Field(
+        default=None, alias="await", description="when the operation that it begins has ended, for the hint AWAIT"
+    )
+    stream: EventStream | None = Field(default=None, description="what the events of its stream mean")
+    cache: Lifetime | None = Field(default=None, description="the longest that an answer may be used again")
+
+    def pushdowns(self, field: str) -> tuple[Pushdown, ...]:
+        """The pushdowns of a field, which stand alone or as a list."""
+        declared = self.pushdown[field]
+        return tuple(declared) if isinstance(declared, list) else (declared,)
 
 
 class Resource(Model):
@@ -120,8 +155,19 @@ class Resource(Model):
     description: str = ""
     versions: list[str] | None = None
     key: dict[str, str] = Field(default={}, description="field -> the path parameter that carries it")
-    fields: dict[str, ResourceField]
+    identity: list[str] = Field(
+        default=[], description="parameters of INSERT that tell objects apart, for ON CONFLICT; the key if left out"
+    )
+    cache: Lifetime | None = Field(default=None, description="the same for those of its methods that do not say it")
+    fields_of: str | None = Field(default=None, description="a resource (p.s.r) whose fields it has too")
+    fields: dict[str, ResourceField] = {}
     methods: dict[Name, Method]
+
+    @model_validator(mode="after")
+    def _has_fields(self) -> Resource:
+        if self.fields_of is None and "fields" not in self.model_fields_set:
+            raise ValueError("a resource has `fields`, or takes over those of another: `fields_of`")
+        return self
 
 
 class ServiceDocument(Model):
@@ -146,12 +192,14 @@ class ProviderDocument(Model):
     description: str = ""
     base_url: BaseUrl
     auth: Auth = NoAuth(type="none")
+    client_certificate: ClientCertificate | None = None
     headers: dict[str, str] = {}
     env_headers: dict[str, str] = Field(
         default={}, description="header -> environment variable; sent when the variable is set"
     )
     errors: Errors = Errors()
-    missing: Missing | None = None
+    answers: list[Answer] = Field(default=[], description="what answers mean; the first rule that fits counts")
+    limits: Limits = Limits()
     pagination: dict[Name, Pages] = {}
 
 

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
 _NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 _PATH = r"^\$(\.[A-Za-z_][A-Za-z0-9_-]*)*$"
 _HTTP = r"^(GET|POST|PUT|PATCH|DELETE) /\S*$"
+_URL_PATH = r"^/([^/\s]\S*)?$"
+_URL = r"^(https?://[^/\s]\S*|/([^/\s]\S*)?)$"
+_LIFETIME = r"^\d+[smhd]$"
 #: How a value that must follow a pattern is written, for errors.
 SPELLINGS = {
     _NAME: "a name of letters, digits and _",
     _PATH: "a path from the root of the body, such as $.data",
     _HTTP: "an HTTP method and a path, such as GET /threads/{thread_id}",
+    _URL_PATH: "a path of a URL, such as /oauth/token",
+    _URL: "a URL, or its path where the provider's own host is meant",
+    _LIFETIME: "a time such as 30s, 10m, 2h or 1d",
 }
 
 Name = Annotated[str, StringConstraints(pattern=_NAME)]
@@ -21,6 +28,23 @@ Name = Annotated[str, StringConstraints(pattern=_NAME)]
 Path = Annotated[str, StringConstraints(pattern=_PATH)]
 #: `GET /threads/{thread_id}`.
 Http = Annotated[str, StringConstraints(pattern=_HTTP)]
+UrlPath = Annotated[str, StringConstraints(pattern=_URL_PATH)]
+#: `https://login.example/token`; a path is one on the host of the provider's base URL.
+Url = Annotated[str, StringConstraints(pattern=_URL)]
+#: `10m`, as `lifetime.seconds_of` reads it.
+Lifetime = Annotated[str, StringConstraints(pattern=_LIFETIME)]
+
+
+def _compiled(pattern: str) -> str:
+    try:
+        re.compile(pattern)
+    except re.error as e:
+        raise ValueError(f"not a regular expression: {e}") from None
+    return pattern
+
+
+#: A regular expression, as Python's `re` knows them, that is searched for anywhere in a text.
+Pattern = Annotated[str, AfterValidator(_compiled)]
 
 
 class Model(BaseModel):

@@ -6,8 +6,8 @@ Apart from `loader`, since it needs pydantic and PyYAML, which a statement that 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,9 +26,12 @@ from provider.catalog.catalog import (
     path_keys,
     path_placeholders,
 )
+from provider.catalog.definitions import Home, Read, completed
+from provider.catalog.lifetime import seconds_of
 from provider.catalog.model import SPELLINGS
 from provider.catalog.references import dangling
 from provider.catalog.types import parse_type
+from provider.catalog.waiting import EventStream
 from provider.catalog.yamltext import Document, documents
 from provider.errors import ManifestError, did_you_mean
 
@@ -98,10 +101,19 @@ def together(problems: Sequence[ManifestError]) -> ManifestError:
     )
 
 
-def check_references(document: Document, model: manifest.ServiceDocument, provider: Provider) -> None:
-    """Raise ManifestError for names in a service's document that lead nowhere, all together."""
-    if problems := dangling(document, model, provider.name, provider.pagination):
+def completed_service(
+    document: Document, model: manifest.ServiceDocument, provider: Provider, read: Read
+) -> manifest.ServiceDocument:
+    """A service's document with what it takes over from elsewhere, which `read` reads.
+
+    Raises:
+        ManifestError: names that lead nowhere, all together.
+    """
+    model, problems = completed(Home(provider.name, document, model), read)
+    problems += dangling(document, model, provider.name, provider.pagination, provider.limits.groups)
+    if problems:
         raise together(problems)
+    return model
 
 
 def _findings(document: Document, model: type[BaseModel], error: ValidationError) -> list[ManifestError]:
@@ -114,7 +126,14 @@ def _findings(document: Document, model: type[BaseModel], error: ValidationError
         parent, last = ".".join(map(str, where[:-1])) or "the document", str(where[-1]) if where else ""
         if item["type"] == "extra_forbidden":
             message, place = f'unknown key "{last}" in {parent}', document.place(where)
-            remedy = did_you_mean(last, _known_keys(model, where[:-1]))
+            remedy = did_you_mean(last, _known_keys(model, where[:-1], document.data))
+        elif item["type"] == "union_tag_invalid":
+            key, tag = item["ctx"]["discriminator"].strip("'"), item["ctx"]["tag"]
+            message, place = f'{".".join(map(str, where))}: no {key} "{tag}"', document.value_place((*where, key))
+            remedy = did_you_mean(tag, re.findall(r"'([^']*)'", item["ctx"]["expected_tags"]))
+        elif item["type"] == "union_tag_not_found":
+            key = item["ctx"]["discriminator"].strip("'")
+            message, place, remedy = f'{".".join(map(str, where))} needs the key "{key}"', document.place(where), ""
         elif item["type"] == "missing":
             message, place, remedy = f'{parent} needs the key "{last}"', document.place(where[:-1]), ""
         else:
@@ -142,12 +161,13 @@ def _where(document: Document, loc: tuple[int | str, ...], kind: str) -> tuple[i
     return tuple(where)
 
 
-def _known_keys(model: type[BaseModel], where: tuple[int | str, ...]) -> list[str]:
-    """The keys that pydantic would have taken at a location, by walking the JSON schema."""
+def _known_keys(model: type[BaseModel], where: tuple[int | str, ...], value: Any) -> list[str]:
+    """The keys that pydantic would have taken at a location of a document, by walking the JSON schema."""
     schema = model.model_json_schema()
-    nodes = _branches(schema, schema)
+    nodes = _branches(schema, schema, value)
     for key in where:
-        nodes = [b for node in nodes for child in _children(node, key) for b in _branches(schema, child)]
+        value = value[key]
+        nodes = [b for node in nodes for child in _children(node, key) for b in _branches(schema, child, value)]
     return [name for node in nodes for name in node.get("properties", {})]
 
 
@@ -155,17 +175,22 @@ def _children(node: dict[str, Any], key: int | str) -> Iterator[dict[str, Any]]:
     """What a schema says about the value under a key: a declared one, or any of a mapping."""
     if key in node.get("properties", {}):
         yield node["properties"][key]
+    if isinstance(key, int) and "items" in node:
+        yield node["items"]
     yield from node.get("patternProperties", {}).values()
     if isinstance(node.get("additionalProperties"), dict):
         yield node["additionalProperties"]
 
 
-def _branches(schema: dict[str, Any], node: dict[str, Any]) -> list[dict[str, Any]]:
-    """A node and the branches of its union, with references followed."""
+def _branches(schema: dict[str, Any], node: dict[str, Any], value: Any) -> list[dict[str, Any]]:
+    """A node and the branches of its union that a value may belong to, with references followed."""
     while "$ref" in node:
         node = schema["$defs"][node["$ref"].rsplit("/", 1)[1]]
     unions = [*node.get("anyOf", ()), *node.get("oneOf", ())]
-    return [node, *(branch for option in unions for branch in _branches(schema, option))]
+    if told := node.get("discriminator"):
+        chosen = told["mapping"].get(value.get(told["propertyName"]) if isinstance(value, dict) else None)
+        unions = [{"$ref": chosen}] if chosen else unions
+    return [node, *(branch for option in unions for branch in _branches(schema, option, value))]
 
 
 def provider_document(stamp: Stamp) -> Document:
@@ -182,10 +207,12 @@ def provider_of(stamp: Stamp) -> Provider:
         name=model.provider,
         base_url=model.base_url,
         auth=model.auth,
+        client_certificate=model.client_certificate,
         headers=model.headers,
         env_headers=model.env_headers,
         errors=model.errors,
-        missing=model.missing,
+        answers=tuple(model.answers),
+        limits=model.limits,
         pagination=model.pagination,
         title=model.title,
         description=model.description,
@@ -211,10 +238,20 @@ def service_of(stamp: Stamp, name: str) -> tuple[Document, manifest.ServiceDocum
 
 
 class ServiceBuilder:
-    """Turns one service's document, whose references are known to hold, into one version's values."""
+    """Turns one service's document, whose references are known to hold, into one version's values.
 
-    def __init__(self, model: manifest.ServiceDocument, provider: Provider, version: str | None) -> None:
+    Where the provider has named accounts, each resource has a field and each method a parameter for them.
+    """
+
+    def __init__(
+        self,
+        model: manifest.ServiceDocument,
+        provider: Provider,
+        version: str | None,
+        accounts: tuple[str, ...] = (),
+    ) -> None:
         self._model = model
+        self._accounts = accounts
         self._provider = provider
         self._version = version
 
@@ -241,6 +278,11 @@ class ServiceBuilder:
     def _resource(self, name: str, model: manifest.Resource) -> Resource:
         fields = tuple(self._field(n, f) for n, f in model.fields.items() if self._has(f.versions))
         methods = tuple(self._method(name, n, m, fields) for n, m in model.methods.items() if self._has(m.versions))
+        if self._accounts:
+            taken = {f.name for f in fields} | {p.name for m in methods for p in m.parameters}
+            account = account_parameter(self._accounts, taken)
+            fields = (*fields, Field(account.name, account.type, account.description, self._accounts))
+            methods = tuple(replace(m, parameters=(account, *m.parameters)) for m in methods)
         return Resource(
             provider=self._provider.name,
             service=self._model.service,
@@ -248,6 +290,7 @@ class ServiceBuilder:
             fields=fields,
             methods=methods,
             key={f: p for f, p in model.key.items() if any(f == known.name for known in fields)},
+            identity=tuple(model.identity),
             title=model.title,
             description=model.description,
             elsewhere=self._elsewhere(model, fields, methods),
@@ -278,6 +321,7 @@ class ServiceBuilder:
         parameters = self._parameters(resource, model, path)
         columns, inputs = {f.name for f in fields}, {p.name for p in parameters if p.location != "body"}
         pages = self._provider.pagination[model.paginate] if model.paginate else None
+        lifetime = model.cache or self._model.resources[resource].cache
         return Method(
             name=name,
             resource=f"{self._provider.name}.{self._model.service}.{resource}",
@@ -285,15 +329,27 @@ class ServiceBuilder:
             http_method=http_method,
             path=path,
             parameters=parameters,
-            returns=self._returns(model, fields),
+            returns=_SAVED if model.binary and model.sql == "EXEC" else self._returns(model, fields),
             rows=path_keys(model.rows),
+            rows_omitted=model.rows_omitted,
+            whole_objects=model.whole_objects,
             description=model.description,
             aliases=tuple(model.aliases),
             pages=pages,
-            pushdown={f: p for f, p in model.pushdown.items() if f in columns and p.param in inputs},
+            pushdown={
+                f: tuple(p for p in model.pushdowns(f) if p.param in inputs) for f in model.pushdown if f in columns
+            },
             sorted_by=model.sorted_by if model.sorted_by and model.sorted_by.field in columns else None,
-            missing=model.missing or self._provider.missing,
+            answers=(*model.answers, *self._provider.answers),
+            limit=model.limit,
+            idempotency=model.idempotency,
             is_list=pages is not None or model.rows != "$",
+            merges=model.merges,
+            ordered=any(p.location == "path" for p in parameters) if model.ordered is None else model.ordered,
+            binary=model.binary,
+            awaits=model.await_,
+            stream=model.stream or (EventStream() if any(p.streams for p in parameters) else None),
+            lifetime=None if lifetime is None else seconds_of(lifetime),
         )
 
     def _parameters(self, resource: str, model: manifest.Method, path: str) -> tuple[Parameter, ...]:
@@ -313,20 +369,54 @@ class ServiceBuilder:
         )
         for location, group in locations:
             found += [_parameter(n, p, location) for n, p in group.items() if self._has(p.versions)]
+        if model.binary and model.sql == "EXEC":
+            found += _SAVING
         return tuple(found)
 
     def _returns(self, model: manifest.Method, fields: tuple[Field, ...]) -> tuple[Field, ...]:
         if model.returns is None:
             return fields
-        answer = model.returns
-        if isinstance(answer, str):
-            own = f"{self._provider.name}.{self._model.service}."
-            answer = self._model.resources[answer.removeprefix(own)].fields
-        return tuple(self._field(n, f) for n, f in answer.items() if self._has(f.versions))
+        assert isinstance(model.returns, dict)  # a name is replaced when the document is completed
+        return tuple(self._field(n, f) for n, f in model.returns.items() if self._has(f.versions))
 
     @staticmethod
     def _field(name: str, model: manifest.ResourceField) -> Field:
         return Field(name, parse_type(model.type, model.unit), model.description, tuple(model.enum or ()))
+
+
+#: What EXEC takes beside a method's own parameters where the answer is a file, and what it gives then.
+_SAVING = (
+    Parameter("to", "to", "local", parse_type("string"), required=True, description="The path that the file goes to."),
+    Parameter(
+        "overwrite",
+        "overwrite",
+        "local",
+        parse_type("boolean"),
+        required=False,
+        description="Whether a file that is there may be replaced.",
+    ),
+    Parameter(
+        "max_bytes",
+        "max_bytes",
+        "local",
+        parse_type("integer"),
+        required=False,
+        description="The largest file that is kept; 8 GiB if left out.",
+        minimum=0,
+    ),
+)
+_SAVED = (
+    Field("path", parse_type("string"), "Where the file is now."),
+    Field("bytes", parse_type("integer"), "Its size."),
+)
+
+
+def account_parameter(accounts: tuple[str, ...], taken: Collection[str]) -> Parameter:
+    """The parameter that says which account sends a request: `account`, or `_account` where the API has that name."""
+    name = "account" if "account" not in taken else "_account"
+    return Parameter(
+        name, name, "account", parse_type("string"), required=True, description="The account that asks.", enum=accounts
+    )
 
 
 def _parameter(name: str, model: manifest.Parameter, location: Location) -> Parameter:
@@ -342,5 +432,9 @@ def _parameter(name: str, model: manifest.Parameter, location: Location) -> Para
         maximum=model.maximum,
         max_length=model.max_length,
         max_items=model.max_items,
+        max_key_length=model.max_key_length,
+        max_value_length=model.max_value_length,
         streams=model.streams,
+        has_default=model.default is not None,
+        filename_of=model.filename_of,
     )

@@ -17,6 +17,7 @@ _DUCKDB = {
     "any": "JSON",
     "timestamp": "TIMESTAMPTZ",
     "date": "DATE",
+    "file": "BLOB",
 }
 _DECIMAL = re.compile(r"decimal\((\d{1,2}),\s*(\d{1,2})\)")
 #: Units of a numeric timestamp, with how many of them make a second.
@@ -27,7 +28,7 @@ TIME_UNITS = {"unix seconds": 1, "unix milliseconds": 1000}
 class FieldType:
     """A declared type.
 
-    `base` is one of string, integer, number, boolean, object, array, any, timestamp, date, decimal.
+    `base` is one of string, integer, number, boolean, object, array, any, timestamp, date, file, decimal.
     `unit` says what a number means: 'unix seconds' and 'unix milliseconds' are read as points in time
     when the base is timestamp, and are documentation otherwise. `precision` and `scale` belong to decimal.
     """

@@ -22,11 +22,12 @@ from weakref import WeakValueDictionary
 from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import FileResponse, Response, StreamingResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from provider.emulator import refusal, runs
 from provider.emulator.bodies import checks, choice, closed, identifier, integer, text
+from provider.emulator.contents import Contents
 from provider.emulator.objects import KINDS, Json
 from provider.emulator.refusal import Refusal
 from provider.emulator.runs import Event, Turn
@@ -36,7 +37,7 @@ from provider.emulator.stream import DONE, frames
 
 STEP_SECONDS = 0.2
 LARGEST_JSON = 32 * 2**20
-LARGEST_FILE = 64 * 2**20
+LARGEST_FILE = 2 * 2**30
 LONGEST_PAUSE = 0.02  # seconds between two words of a stream
 SHORTEST_WAIT = 0.001
 _BASE = "/v1"
@@ -207,9 +208,8 @@ class _App:
             raise refusal.server_error()
         query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
         if operation.name == "create_file":
-            upload = await _upload(scope, _limited(receive, headers, LARGEST_FILE))
-            call = Call(operation, version, ids, query, upload=upload)
-        elif method == "POST":
+            return await self._create_file(operation, scope, _limited(receive, headers, LARGEST_FILE))
+        if method == "POST":
             body = _decode(await _read(_limited(receive, headers, LARGEST_JSON)))
             checks(version)[operation.name](body, "")
             call = Call(operation, version, ids, query, operation.lift(body, version))
@@ -221,9 +221,17 @@ class _App:
             raise refusal.not_json() from None
         return self._response(call, reply)
 
+    async def _create_file(self, operation: Operation, scope: Scope, receive: Receive) -> Response:
+        upload = await _upload(scope, receive, self._store.contents)
+        try:
+            reply = self._service.answer(Call(operation, 2, {}, {}, upload=upload))
+        finally:
+            upload.arrived.unlink(missing_ok=True)  # unless it was taken
+        return Response(reply.body, media_type="application/json")
+
     def _response(self, call: Call, reply: Reply) -> Response:
-        if isinstance(reply.body, bytes):
-            return Response(reply.body, media_type="application/octet-stream")
+        if reply.file is not None:
+            return FileResponse(reply.file, media_type="application/octet-stream", filename=reply.body)
         turn = reply.run
         if turn is not None and call.body.get("stream"):
             # Registered before anything is awaited, so that no event falls between.
@@ -341,23 +349,24 @@ _UPLOAD = closed(
 )
 
 
-async def _upload(scope: Scope, receive: Receive) -> Upload:
-    """The checked form of create_file."""
+async def _upload(scope: Scope, receive: Receive, contents: Contents) -> Upload:
+    """The checked form of create_file; its file goes from the wire to the disk, and to `contents`."""
     try:
         async with Request(scope, receive).form() as form:
             fields: dict[str, Any] = dict(form)
             file = fields.get("file")
-            content = await file.read() if isinstance(file, UploadFile) else None
+            seconds = fields.get("expires_after[seconds]", "")
+            if isinstance(seconds, str) and seconds.isdecimal():
+                fields["expires_after[seconds]"] = int(seconds)
+            if isinstance(file, UploadFile):
+                fields["file"] = file.filename
+            _UPLOAD(fields, "")
+            if not isinstance(file, UploadFile):
+                raise refusal.invalid(
+                    "Invalid type for 'file': expected a file, but got a string instead.", "file", "invalid_type"
+                )
+            arrived = await asyncio.to_thread(contents.receive, file.file)
+            size = arrived.stat().st_size
     except MultiPartException as error:
         raise refusal.invalid(f"Could not parse multipart form: {error.message}") from None
-    seconds = fields.get("expires_after[seconds]", "")
-    if isinstance(seconds, str) and seconds.isdecimal():
-        fields["expires_after[seconds]"] = int(seconds)
-    if isinstance(file, UploadFile):
-        fields["file"] = file.filename
-    _UPLOAD(fields, "")
-    if content is None:
-        raise refusal.invalid(
-            "Invalid type for 'file': expected a file, but got a string instead.", "file", "invalid_type"
-        )
-    return Upload(fields["file"], content, fields["purpose"], fields.get("expires_after[seconds]"))
+    return Upload(fields["file"], arrived, size, fields["purpose"], fields.get("expires_after[seconds]"))

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from provider.emulator import refusal, runs
@@ -43,10 +44,11 @@ PURPOSES = ("assistants", "batch", "fine-tune", "vision", "user_data", "evals")
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file of a multipart request, with its other form fields checked."""
+    """A file of a multipart request, with its other form fields checked; `arrived` has its bytes."""
 
     filename: str
-    content: bytes
+    arrived: Path
+    size: int
     purpose: str
     lives: int | None = None  # seconds
 
@@ -65,14 +67,15 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What goes back: JSON text, or the bytes of a file.
+    """What goes back: JSON text, or a file, whose name is `body` then.
 
     `run` is set where the answer is a run, `events` to what the call did to it.
     """
 
-    body: str | bytes
+    body: str
     run: Turn | None = None
     events: list[Event] = field(default_factory=list)
+    file: Path | None = None
 
 
 class Service:
@@ -339,7 +342,7 @@ class Service:
         file = shape(
             FILE,
             id=self._fresh_id(FILE),
-            bytes=len(upload.content),
+            bytes=upload.size,
             created_at=now,
             filename=upload.filename,
             purpose=upload.purpose,
@@ -348,11 +351,12 @@ class Service:
         if upload.lives is not None:
             file["expires_at"] = now + upload.lives
         record = self.store.put(file, label=upload.purpose, state={})
-        self.store.put_content(record.id, upload.content)
+        self.store.contents.take(upload.arrived, record.id)
         return Reply(record.body)
 
     def download_file(self, call: Call) -> Reply:
-        return Reply(self.store.content(self.find(call, FILE).id))
+        record = self.find(call, FILE)
+        return Reply(record.object["filename"], file=self.store.contents.of(record.id))
 
     # Runs
 

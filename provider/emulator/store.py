@@ -1,4 +1,4 @@
-"""The stored objects: one SQLite file in WAL mode, or memory.
+"""The stored objects: one SQLite file in WAL mode, or memory. The bytes of files stand in a folder beside it.
 
 A row holds its v2 object as the JSON text that goes out, so that a list is a join of texts. A write is
 acknowledged after its commit; with `synchronous=NORMAL` a killed process loses nothing that it
@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from provider.emulator.contents import Contents
 from provider.emulator.objects import KINDS, Json, Kind, encode, make_id
 from provider.errors import InterfaceError
 
 FILE_NAME = "emulator.sqlite3"
-_VERSION = 1
+_VERSION = 2
 _SCHEMA = """
 CREATE TABLE objects (
     seq        INTEGER PRIMARY KEY,  -- order of insertion; breaks ties of created_at
@@ -35,7 +36,6 @@ CREATE TABLE objects (
 CREATE INDEX by_parent ON objects (parent, kind, created_at, seq);
 CREATE INDEX by_label ON objects (label, parent, kind, created_at, seq) WHERE label IS NOT NULL;
 CREATE INDEX active_runs ON objects (parent) WHERE active = 1;
-CREATE TABLE contents (id TEXT PRIMARY KEY, content BLOB NOT NULL);
 CREATE TABLE counter (number INTEGER NOT NULL);
 INSERT INTO counter VALUES (0);
 """
@@ -86,17 +86,29 @@ class Window:
 class Store:
     """Objects by id and by parent. Every write belongs into a `transaction`.
 
-    `folder` is created when it is absent; None keeps everything in memory. `seed` changes the ids.
+    `folder` is created when it is absent; None keeps everything in memory, but for the bytes of files, which stand in
+    a temporary folder then. `seed` changes the ids.
     """
 
     def __init__(self, folder: Path | None, seed: int = 0) -> None:
         self._seed = seed
+        self._removed: list[str] = []
         place = ":memory:"
         if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
             place = str(folder / FILE_NAME)
-        # The server's thread is not always the one that opens the store, but it is the only user.
-        self._db = sqlite3.connect(place, isolation_level=None, check_same_thread=False, timeout=30)
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise InterfaceError(
+                    f"cannot use {folder} for the emulator's data",
+                    reason=error.strerror or str(error),
+                    remedy="Choose another directory with --data.",
+                ) from error
+        try:
+            # The server's thread is not always the one that opens the store, but it is the only user.
+            self._db = sqlite3.connect(place, isolation_level=None, check_same_thread=False, timeout=30)
+        except sqlite3.DatabaseError as error:
+            raise InterfaceError(f"cannot open the emulator's data in {place}", detail=str(error)) from error
         try:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
@@ -105,6 +117,7 @@ class Store:
         except sqlite3.DatabaseError as error:
             self._db.close()
             raise InterfaceError(f"cannot open the emulator's data in {place}", detail=str(error)) from error
+        self.contents = Contents(folder)
 
     def _create(self, place: str) -> None:
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
@@ -124,6 +137,7 @@ class Store:
     def close(self) -> None:
         """Closes the file; the store cannot be used afterwards."""
         self._db.close()
+        self.contents.close()
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -133,8 +147,12 @@ class Store:
             yield
         except BaseException:
             self._db.execute("ROLLBACK")
+            self._removed = []
             raise
         self._db.execute("COMMIT")
+        for identifier in self._removed:
+            self.contents.remove(identifier)
+        self._removed = []
 
     def fresh_id(self, prefix: str) -> str:
         """An id that was never given before."""
@@ -214,13 +232,4 @@ class Store:
         below = "SELECT id FROM objects WHERE parent = ?"
         self._db.execute(f"DELETE FROM objects WHERE parent IN ({below})", (identifier,))
         self._db.execute("DELETE FROM objects WHERE parent = ? OR id = ?", (identifier, identifier))
-        self._db.execute("DELETE FROM contents WHERE id = ?", (identifier,))
-
-    def put_content(self, identifier: str, content: bytes) -> None:
-        """Keeps the bytes of a file."""
-        self._db.execute("INSERT INTO contents VALUES (?, ?)", (identifier, content))
-
-    def content(self, identifier: str) -> bytes:
-        """The bytes of a stored file."""
-        (found,) = self._db.execute("SELECT content FROM contents WHERE id = ?", (identifier,)).fetchone()
-        return bytes(found)
+        self._removed.append(identifier)  # its bytes go when this is committed

@@ -3,31 +3,42 @@
 from __future__ import annotations
 
 import os
+import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import duckdb
 
+from provider.catalog.accounts import Accounts, check
 from provider.catalog.loader import Catalog
-from provider.engine.cursor import Cursor, Parameters
-from provider.engine.failures import translate
-from provider.engine.fetching import Progress
-from provider.engine.gateway import Gateway
+from provider.engine.cursor import Cursor, Parameters, Result
+from provider.engine.progress import Progress, telling
 from provider.engine.report import Report
-from provider.engine.results import DuckResult
-from provider.engine.session import Session
-from provider.engine.writes import Guard
-from provider.errors import BindError, InterfaceError, did_you_mean
-from provider.rest.request import Exchange
-from provider.rest.retry import RetryPolicy
-from provider.sql.scanner import Text
+from provider.engine.results import DuckResult, interruption
+from provider.engine.settings import SETTINGS, Settings
+from provider.engine.watch import Watch
+from provider.errors import BindError, Error, InterfaceError, did_you_mean
+from provider.sql.scanner import Text, stands_alone
 
+# What plans statements and sends requests is slow to import; it is imported where a first statement needs it.
 if TYPE_CHECKING:
     import httpx
 
+    from provider.engine.gateway import Gateway
+    from provider.engine.journal import Journal
+    from provider.engine.sending import OnError
+    from provider.engine.session import Session
+    from provider.engine.staging import OnBadValue
+    from provider.engine.waiting import Tell
+    from provider.rest.cassette import Cassette, Recorder
     from provider.rest.client import Client
+    from provider.rest.har import Entry
+    from provider.rest.request import Exchange
+    from provider.rest.tracing import Tracing
 
 
 class Connection:
@@ -44,50 +55,133 @@ class Connection:
         base_urls: Mapping[str, str] | None = None,
         versions: Mapping[str, str] | None = None,
         environ: Mapping[str, str] | None = None,
+        accounts: Accounts | None = None,
         max_concurrency: int = 16,
         timeout: float = 60.0,
+        statement_timeout: float | None = None,
         retries: int = 4,
+        retry_seconds: float = 120.0,
+        on_bad_value: OnBadValue = "error",
+        cache: str = "off",
         max_writes: int = 100,
         unfiltered_writes: bool = False,
+        on_error: OnError = "stop",
+        resume: str | os.PathLike[str] | None = None,
         allow_plain_http: bool = False,
         http_client: httpx.AsyncClient | None = None,
-        progress: Progress | None = None,
+        progress: Callable[[Progress], None] | None = None,
+        waiting: Tell | None = None,
         trace: Callable[[Exchange], None] | None = None,
+        clock: Callable[[], float] = time.time,
+        wire: Callable[[Entry], None] | None = None,
+        har: str | os.PathLike[str] | None = None,
+        record: str | os.PathLike[str] | None = None,
+        replay: str | os.PathLike[str] | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         if max_concurrency < 1:
             raise InterfaceError(f"max_concurrency is {max_concurrency}; it must be at least 1")
+        if on_error not in ("stop", "continue"):
+            raise InterfaceError(f'on_error is {on_error!r}; it must be "stop" or "continue"')
         environ = os.environ if environ is None else environ
+        if statement_timeout is not None and statement_timeout <= 0:
+            raise InterfaceError(f"statement_timeout is {statement_timeout}; it must be more than 0 seconds")
+        try:
+            bad_values = SETTINGS["on_bad_value"].read(on_bad_value)
+        except ValueError as e:
+            raise InterfaceError(f'on_bad_value is "{on_bad_value}"', remedy=str(e)) from None
+        try:
+            lifetime = SETTINGS["cache"].read(cache)
+        except ValueError as e:
+            raise InterfaceError(f'cache is "{cache}"', reason=str(e)) from None
         self._closed = True
-        self.catalog = Catalog(manifests, versions, environ)
+        accounts = accounts or {}
+        self.catalog = Catalog(manifests, versions, environ, {name: tuple(named) for name, named in accounts.items()})
+        check(accounts, self.catalog)
         for name in base_urls or {}:
             if not self.catalog.has_provider(name):
                 raise BindError(
                     f'no provider "{name}" for the base URL', remedy=did_you_mean(name, self.catalog.providers)
                 )
 
-        def new_client(observe: Callable[[Exchange], None]) -> Client:
+        settings = Settings(
+            {
+                "max_concurrency": max_concurrency,
+                "timeout": timeout,
+                "max_writes": max_writes,
+                "statement_timeout": statement_timeout or 0.0,
+                "retries": retries,
+                "retry_seconds": retry_seconds,
+                "on_bad_value": bad_values,
+                "cache": lifetime,
+            }
+        )
+
+        self._settings = settings
+        self._progress = progress
+        cassette = _cassette(replay, record, http_client)
+
+        def new_client(observe: Callable[[Exchange], None], moved: Callable[[int], None]) -> Client:
             from provider.rest.client import Client
+            from provider.rest.retry import RetryPolicy
 
             return Client(
                 environ=environ,
+                accounts=accounts,
                 base_urls=dict(base_urls or {}),
-                max_concurrency=max_concurrency,
-                timeout=timeout,
-                retry=RetryPolicy(attempts=retries + 1),
+                max_concurrency=settings.integer("max_concurrency"),
+                timeout=settings.number("timeout"),
+                retry=RetryPolicy(settings.integer("retries") + 1, settings.number("retry_seconds")),
                 observe=observe,
+                moved=moved,
                 allow_plain_http=allow_plain_http,
                 http_client=http_client,
+                recorder=self._recorder,
+                replay=cassette,
+                tracing=tracing,
             )
 
-        self._gateway = Gateway(new_client, max_concurrency, trace)
-        try:
-            self._duck = duckdb.connect(os.fspath(database))
-        except duckdb.Error as e:
-            raise translate(e, Text("", ""), None) from None
+        def new_gateway() -> Gateway:
+            from provider.engine.gateway import Gateway
+
+            return Gateway(new_client, max_concurrency, trace, waiting)
+
+        def new_session() -> Session:
+            from provider.engine.cache import Cache
+            from provider.engine.macros import Macros
+            from provider.engine.session import Session
+            from provider.engine.writer import WritePolicy
+            from provider.engine.writes import Guard
+
+            macros = Macros(self._duck, may_hold=in_file)
+            policy = WritePolicy(Guard(max_writes, unfiltered_writes), on_error, journal)
+            cache = Cache(self._duck, clock)
+            self._opened.callback(cache.close)
+            return Session(self._duck, self.catalog, self._gateway, policy, settings, macros, cache, tracing)
+
+        self._new_gateway = new_gateway
+        self._new_session = new_session
+        in_file = os.fspath(database) != ":memory:"
+        #: A file may have views and macros, which give names a meaning; a trace has a span of each statement; and
+        #: the clock of a timeout is the gateway's.
+        self._plans_all = in_file or tracing is not None or statement_timeout is not None
+        self._unplanned: DuckResult | None = None
+        with ExitStack() as opened:
+            self._recorder = _recorder(har, record, wire)
+            if self._recorder is not None:
+                opened.callback(self._recorder.close)
+            journal = _journal(resume) if resume is not None else None
+            if journal is not None:
+                opened.callback(journal.close)
+            try:
+                self._duck = duckdb.connect(os.fspath(database))
+            except duckdb.Error as e:
+                raise _translated(e) from None
+            opened.callback(self._duck.close)
+            self._opened = opened.pop_all()
         self._closed = False
         # A name that is no table must be an error, not whatever Python variable happens to have that name.
         self._duck.execute("SET python_enable_replacements = false")
-        self._session = Session(self._duck, self.catalog, self._gateway, Guard(max_writes, unfiltered_writes), progress)
 
     def cursor(self) -> Cursor:
         """A new cursor."""
@@ -111,9 +205,9 @@ class Connection:
         if self._closed:
             return
         self._closed = True
-        self._session.close()
-        self._gateway.close()
-        self._duck.close()
+        if self._unplanned is not None:
+            self._unplanned.close()
+        self._opened.close()
 
     def __enter__(self) -> Self:
         return self
@@ -136,21 +230,140 @@ class Connection:
         self._check_open()
         return self._session.explain(sql)
 
-    def _run(self, sql: str, parameters: Parameters, report: Report) -> tuple[DuckResult, str]:
+    def dry_run(self, sql: str, parameters: Parameters = None) -> str:
+        """The plan of each statement of a script, and every request with its body that its writes would send.
+
+        The rows of writes are read and checked as `execute` does; nothing is written, and queries are not run.
+
+        Raises:
+            Error: as `execute`, for what can be known before the first write.
+        """
+        self._check_open()
+        report = Report()
+        session = self._session
+        with self._watch(report) as watch, self._told(report):
+            return session.dry_run(sql, parameters, report, watch)
+
+    def _watch(self, report: Report) -> Watch:
+        """A watch over a statement that a cursor is about to run."""
+        seconds = self._settings.number("statement_timeout") or None
+        return Watch(self._duck, lambda *what: self._gateway.call_later(*what), report, seconds)
+
+    def _run(self, sql: str, parameters: Parameters, report: Report, watch: Watch) -> tuple[Result, str]:
         """Run a script for a cursor."""
         self._check_open()
-        return self._session.run(sql, parameters, report)
+        if self._stands_alone(sql, parameters) and (found := self._as_it_stands(sql)) is not None:
+            return found, ""
+        with self._told(report):
+            return self._session.run(sql, parameters, report, watch)
+
+    def _prepare(self, sql: str, parameters: Parameters) -> None:
+        """Make what runs a script, which is no part of the time that the script takes."""
+        self._check_open()
+        if not self._stands_alone(sql, parameters):
+            _ = self._session
+
+    def _stands_alone(self, sql: str, parameters: Parameters) -> bool:
+        """Whether nothing of ours stands in a text, and neither session nor database give its names a meaning."""
+        return not (parameters or self._plans_all or "_session" in vars(self)) and stands_alone(sql)
+
+    def _as_it_stands(self, sql: str) -> DuckResult | None:
+        """The rows of a query that needs no planning, and so not what plans.
+
+        None where DuckDB refuses it: then the session knows better, or says why in our words.
+        """
+        if self._unplanned is not None:
+            self._unplanned.detach()
+        try:
+            self._duck.execute(sql)
+        except duckdb.Error:
+            return None
+        except RuntimeError as e:
+            raise interruption(e) from None
+        self._unplanned = DuckResult(self._duck, _translated, lambda: None)
+        return self._unplanned
+
+    @cached_property
+    def _session(self) -> Session:
+        """What plans and runs statements."""
+        if self._unplanned is not None:
+            self._unplanned.detach()
+        try:
+            session = self._new_session()
+        except RuntimeError as e:
+            raise interruption(e) from None
+        self._opened.callback(session.close)
+        return session
+
+    @cached_property
+    def _gateway(self) -> Gateway:
+        """What sends requests."""
+        gateway = self._new_gateway()
+        self._opened.callback(gateway.close)
+        return gateway
+
+    def _told(self, report: Report) -> AbstractContextManager[None]:
+        """Within the block, whoever wants to know is told how far a statement is."""
+        began_at = time.monotonic()
+        if self._progress is None:
+            return nullcontext()
+        return telling(self._progress, lambda over: self._gateway.progress(report, began_at, over=over))
 
     def _in_transaction(self, command: str) -> None:
         self._check_open()
-        self._session.detach()
+        if "_session" in vars(self):
+            self._session.detach()
+        elif self._unplanned is not None:
+            self._unplanned.detach()
         try:
             self._duck.execute(command)
         except duckdb.TransactionException:
             return  # none was open, which PEP 249 takes as done
         except duckdb.Error as e:
-            raise translate(e, Text(command, command), None) from None
+            raise _translated(e, command) from None
 
     def _check_open(self) -> None:
         if self._closed:
             raise InterfaceError("the connection is closed")
+
+
+def _translated(error: duckdb.Error, sql: str = "") -> Error:
+    """An error of DuckDB's as ours, behind a text that was not planned."""
+    from provider.engine.failures import translate
+
+    return translate(error, Text(sql, sql), None)
+
+
+def _journal(path: str | os.PathLike[str]) -> Journal:
+    """The journal of writes in a file."""
+    from provider.engine.journal import Journal
+
+    return Journal(path)
+
+
+def _recorder(
+    har: str | os.PathLike[str] | None, record: str | os.PathLike[str] | None, wire: Callable[[Entry], None] | None
+) -> Recorder | None:
+    """What is told of all that goes over the wire, None where nobody wants to know."""
+    if har is None and record is None and wire is None:
+        return None
+    from provider.rest.cassette import LOGGED, WHOLE, Recorder
+    from provider.rest.har import HarFile
+
+    files = [HarFile(path, most) for path, most in ((har, LOGGED), (record, WHOLE)) if path is not None]
+    return Recorder(files, wire)
+
+
+def _cassette(
+    replay: str | os.PathLike[str] | None, record: str | os.PathLike[str] | None, http_client: httpx.AsyncClient | None
+) -> Cassette | None:
+    """What answers instead of the network, None where the network does."""
+    if replay is None:
+        return None
+    if http_client is not None:
+        raise InterfaceError("replay and http_client exclude each other: what is replayed is not sent")
+    if record is not None and os.path.exists(record) and os.path.samefile(replay, record):
+        raise InterfaceError(f"{os.fspath(replay)} would be replayed and recorded at once")
+    from provider.rest.cassette import Cassette
+
+    return Cassette(replay)

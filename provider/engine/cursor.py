@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from provider.engine.report import Report
 from provider.errors import InterfaceError, NotSupportedError
@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     import pyarrow
 
     from provider.engine.connection import Connection
+    from provider.engine.watch import Watch
 
+T = TypeVar("T")
 Row = tuple[Any, ...]
 Parameters = Sequence[object] | Mapping[str, object] | None
 #: name, type_code (a DuckDB type), display_size, internal_size, precision, scale, null_ok
@@ -31,6 +33,13 @@ class Result(Protocol):
     def fetch(self, size: int | None) -> list[Row]: ...
     def arrow(self) -> pyarrow.Table: ...
     def close(self) -> None: ...
+    def abandon(self) -> None: ...
+    def detach(self) -> None: ...
+    def finish(self) -> None: ...
+    @property
+    def ending(self) -> str: ...
+    @property
+    def is_text(self) -> bool: ...
 
 
 class Cursor:
@@ -39,7 +48,8 @@ class Cursor:
     Attributes:
         arraysize: rows that `fetchmany` fetches by default.
         report: what the last statement cost; see `Report`.
-        message: what the last statement did, for statements without rows ('INSERT 1').
+        message: what the last statement did, for statements without rows ('INSERT 1'). At the end of a stream it says
+            how the operation stands that its events tell of.
     """
 
     def __init__(self, connection: Connection) -> None:
@@ -48,6 +58,7 @@ class Cursor:
         self.report = Report()
         self.message = ""
         self._result: Result | None = None
+        self._watch: Watch | None = None
         self._rowcount = -1
         self._closed = False
 
@@ -61,6 +72,11 @@ class Cursor:
         """Rows written by a write, by all of its runs after `executemany`; -1 for anything else."""
         return self._rowcount
 
+    @property
+    def is_text(self) -> bool:
+        """Whether the rows are pieces of one text, as with the hint STREAM."""
+        return self._result is not None and self._result.is_text
+
     def execute(self, sql: str, parameters: Parameters = None) -> Self:
         """Run one statement, or several separated by semicolons; the last one's rows stay.
 
@@ -73,7 +89,9 @@ class Cursor:
         self._check_open()
         self._drop_result()
         self.report = Report()
-        self._result, self.message = self.connection._run(sql, parameters, self.report)
+        self.connection._prepare(sql, parameters)
+        with self.connection._watch(self.report) as self._watch:
+            self._result, self.message = self.connection._run(sql, parameters, self.report, self._watch)
         self._rowcount = self._result.rowcount
         return self
 
@@ -90,16 +108,16 @@ class Cursor:
 
     def fetchone(self) -> Row | None:
         """The next row, None after the last one."""
-        rows = self._open_result().fetch(1)
+        rows = self._fetch(1)
         return rows[0] if rows else None
 
     def fetchmany(self, size: int | None = None) -> list[Row]:
-        """The next `size` rows (default: `arraysize`); fewer at the end."""
-        return self._open_result().fetch(self.arraysize if size is None else size)
+        """The next `size` rows (default: `arraysize`); fewer at the end, and of a stream those that have come."""
+        return self._fetch(self.arraysize if size is None else size)
 
     def fetchall(self) -> list[Row]:
         """All rows that are left."""
-        return self._open_result().fetch(None)
+        return self._fetch(None)
 
     def __iter__(self) -> Iterator[Row]:
         while rows := self.fetchmany(1000):
@@ -107,7 +125,7 @@ class Cursor:
 
     def arrow(self) -> pyarrow.Table:
         """All rows that are left, as an Arrow table (needs pyarrow)."""
-        return self._open_result().arrow()
+        return self._read(lambda result: result.arrow())
 
     def df(self) -> pandas.DataFrame:
         """All rows that are left, as a pandas data frame (needs pandas)."""
@@ -120,6 +138,15 @@ class Cursor:
         found = polars.from_arrow(self.arrow())
         assert isinstance(found, polars.DataFrame)
         return found
+
+    def cancel(self) -> None:
+        """Stop the statement that this cursor runs, or whose rows it reads; for other threads.
+
+        Requests in flight are given up, and whoever waits for the statement gets Cancelled. Nothing happens when
+        nothing runs.
+        """
+        if self._watch is not None:
+            self._watch.cancel()
 
     def setinputsizes(self, sizes: object) -> None:
         """Nothing to do, as PEP 249 allows."""
@@ -152,8 +179,24 @@ class Cursor:
         if self._closed:
             raise InterfaceError("the cursor is closed")
 
-    def _open_result(self) -> Result:
+    def _fetch(self, size: int | None) -> list[Row]:
+        return self._read(lambda result: result.fetch(size))
+
+    def _read(self, read: Callable[[Result], T]) -> T:
+        result, watch = self._open_result()
+        with watch:
+            try:
+                found = read(result)
+                self.message = result.ending or self.message
+                return found
+            except BaseException:
+                # Rows that could not be read once cannot be read on.
+                watch.noticed()
+                result.abandon()
+                raise
+
+    def _open_result(self) -> tuple[Result, Watch]:
         self._check_open()
-        if self._result is None or self._result.description is None:
+        if self._result is None or self._result.description is None or self._watch is None:
             raise InterfaceError("there are no rows: the last statement returned none, or nothing was executed")
-        return self._result
+        return self._result, self._watch

@@ -8,17 +8,23 @@ import json
 import math
 import uuid
 from contextlib import suppress
+from typing import Any
+
+from duckdb.sqltypes import DuckDBPyType
 
 from provider.catalog.catalog import Parameter
 from provider.errors import DataError
 from provider.rest.request import Json
 
 
-def encode(parameter: Parameter, value: object, resource: str) -> Json:
+def encode(parameter: Parameter, value: object, resource: str, kind: DuckDBPyType | None = None) -> Json:
     """A value from DuckDB as JSON, checked against what the manifest says of the parameter.
 
     Text becomes structure where the parameter is an object or an array, or may be one (`any`) and the text
-    is one; elsewhere text stays text.
+    is one; elsewhere text stays text. What DuckDB knows to be JSON is what it says: "1" is text, 1 a number.
+
+    Args:
+        kind: the value's type in DuckDB, where it has one.
 
     Raises:
         DataError: a value of another type, outside the documented values, or over a documented limit.
@@ -26,7 +32,7 @@ def encode(parameter: Parameter, value: object, resource: str) -> Json:
     if value is None:
         return None
     try:
-        found = _typed(parameter.type.base, value)
+        found = _value(parameter, value, kind)
         _check(parameter, found)
     except ValueError as e:
         shown = str(value) if len(str(value)) <= 80 else str(value)[:77] + "..."
@@ -34,8 +40,40 @@ def encode(parameter: Parameter, value: object, resource: str) -> Json:
     return found
 
 
+def is_same(parameter: Parameter, value: Json, current: object, kind: DuckDBPyType) -> bool:
+    """Whether a value is the one that a field has now. In doubt it is not: 1 and 1.0 differ."""
+    try:
+        found = _value(parameter, current, kind)
+    except ValueError:
+        return False
+    return json.dumps(found, sort_keys=True) == json.dumps(value, sort_keys=True)
+
+
+def _value(parameter: Parameter, value: object, kind: DuckDBPyType | None) -> Json:
+    if parameter.type.base == "any" and str(kind) == "JSON":
+        return _plain(_read(value, kind))  # text that JSON says to be text is not looked into again
+    return _typed(parameter.type.base, _read(value, kind))
+
+
+def _read(value: Any, kind: DuckDBPyType | None) -> Any:
+    """A value with the JSON in it read, wherever DuckDB's type says that there is some."""
+    if value is None or kind is None or "JSON" not in str(kind):
+        return value
+    if kind.id in ("struct", "list", "array", "map"):
+        inner: list[tuple[str, Any]] = kind.children
+        match kind.id:
+            case "struct":
+                return {name: _read(value[name], child) for name, child in inner}
+            case "map":
+                return {name: _read(item, inner[1][1]) for name, item in value.items()}
+        return [_read(item, inner[0][1]) for item in value]
+    return _parsed(value) if isinstance(value, str) else value
+
+
 def _typed(base: str, value: object) -> Json:
     plain = _plain(value)
+    if plain is None:  # JSON's null
+        return None
     match base:
         case "string" | "date" | "timestamp" if isinstance(plain, dict | list):
             return json.dumps(plain, ensure_ascii=False)
@@ -45,7 +83,7 @@ def _typed(base: str, value: object) -> Json:
             if isinstance(plain, str):
                 plain = _parsed(plain)
             wanted = dict if base == "object" else list
-            if plain is not None and not isinstance(plain, wanted):
+            if not isinstance(plain, wanted):
                 raise ValueError(f"it takes a JSON {base}")
             return plain
         case "any":
@@ -62,6 +100,8 @@ def _typed(base: str, value: object) -> Json:
             return plain
         case "integer":
             return _integer(plain)
+        case "file":
+            raise ValueError("it takes a file, which JSON has not")
     return _number(plain)
 
 
@@ -127,3 +167,18 @@ def _check(parameter: Parameter, value: Json) -> None:
         raise ValueError(f"it has {len(value):,} characters and may have {parameter.max_length:,}")
     if isinstance(value, dict | list) and parameter.max_items is not None and len(value) > parameter.max_items:
         raise ValueError(f"it has {len(value)} items and may have {parameter.max_items}")
+    if isinstance(value, dict):
+        _check_pairs(parameter, value)
+
+
+def _check_pairs(parameter: Parameter, pairs: dict[str, Json]) -> None:
+    for name, value in pairs.items():
+        if parameter.max_key_length is not None and len(name) > parameter.max_key_length:
+            raise ValueError(f"a key has {len(name):,} characters and may have {parameter.max_key_length:,}")
+        if parameter.max_value_length is None:
+            continue
+        if not isinstance(value, str):
+            raise ValueError(f'its value of "{name}" is no text')
+        if len(value) > parameter.max_value_length:
+            allowed = parameter.max_value_length
+            raise ValueError(f'its value of "{name}" has {len(value):,} characters and may have {allowed:,}')

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import duckdb
 
-from provider.catalog.catalog import Resource
+from provider.catalog.catalog import Resource, spelling
 from provider.errors import (
     BindError,
     Cancelled,
@@ -78,8 +78,9 @@ def _no_column(qualifier: str, column: str, text: Text, plan: Plan) -> BindError
     # The caret stands under the column's own name.
     place = replace(place, start=place.end - len(column)) if place else _place(text, column)
     for resource in resources.values():
-        if versions := resource.elsewhere.get(column):
-            only = f'{resource.id} has the field "{column}" in {" and ".join(versions)} of the API only'
+        if known := spelling(column, resource.elsewhere):
+            versions = " and ".join(resource.elsewhere[known])
+            only = f'{resource.id} has the field "{known}" in {versions} of the API only'
             return BindError(only, place=place)
     names = [f.name for r in resources.values() for f in r.fields]
     names += [p for r in resources.values() for p in r.key.values()]
@@ -102,7 +103,7 @@ def _parts(error: duckdb.Error) -> tuple[type[Error], str, dict[str, str]]:
 
 
 def _quoted_name(message: str) -> str:
-    found = re.search(r'(?:column|Table with name|Function with name) "?([A-Za-z_][\w.]*)"?', message)
+    found = re.search(r'(?:column(?: name)?|to table|(?:Table|Function) with name) "?([A-Za-z_][\w.]*)"?', message)
     return found[1] if found else ""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
@@ -22,18 +22,28 @@ class Loop:
         """Start a coroutine; the future can be waited for, or cancelled, from any thread."""
         return asyncio.run_coroutine_threadsafe(work, self._running())
 
-    def wait(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine to its end; it is cancelled when the caller is interrupted."""
-        future = self.submit(work)
+    def wait(self, future: Future[T]) -> T:
+        """What `submit` started, run to its end. It is cancelled, and gone, when the caller is interrupted."""
         try:
             return future.result()
         except BaseException:
-            future.cancel()
+            if future.cancel() or future.cancelled():
+                self.submit(_end_of_cancelled()).result()
             raise
 
     def call(self, callback: Any, *arguments: Any) -> None:
         """Call a function on the loop's thread, soon."""
         self._running().call_soon_threadsafe(callback, *arguments)
+
+    def call_later(self, seconds: float, callback: Callable[..., object], *arguments: object) -> Callable[[], object]:
+        """Call a function on the loop's thread after a time. What is returned takes that back."""
+        loop, handles = self._running(), []
+
+        def start() -> None:
+            handles.append(loop.call_later(seconds, callback, *arguments))
+
+        loop.call_soon_threadsafe(start)
+        return lambda: loop.call_soon_threadsafe(lambda: handles[0].cancel())
 
     def close(self) -> None:
         """Stop the loop; what still runs is cancelled first."""
@@ -52,6 +62,12 @@ class Loop:
             self._thread = threading.Thread(target=self._loop.run_forever, name="apiql-requests", daemon=True)
             self._thread.start()
         return self._loop
+
+
+async def _end_of_cancelled() -> None:
+    """Wait until the tasks that were cancelled are gone."""
+    tasks = [t for t in asyncio.all_tasks() if t.cancelling()]
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _cancel_all() -> None:

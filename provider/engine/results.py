@@ -25,10 +25,15 @@ class DuckResult:
     A connection holds one result at a time; when another statement needs it, `detach` reads what is left
     into memory first, so that cursors do not disturb one another.
 
+    Nothing happens at its end (`ending`), and it is no text in pieces (`is_text`); a stream differs in that.
+
     Args:
         convert: makes our error of one of DuckDB's.
         on_close: called once, when the rows are read or given up.
     """
+
+    ending = ""
+    is_text = False
 
     def __init__(
         self,
@@ -88,10 +93,18 @@ class DuckResult:
         rows = self.fetch(None)
         return self._table(rows)
 
+    def finish(self) -> None:
+        """Give up what is left: a query's rows are nothing that has to be waited for."""
+        self.close()
+
     def detach(self) -> None:
         """Read what is left, so that the connection is free."""
         if self._rows is None:
-            rows = self.fetch(None)
+            try:
+                rows = self.fetch(None)
+            except BaseException:
+                self.abandon()
+                raise
             self._rows, self._at = rows, 0
 
     def close(self) -> None:
@@ -99,6 +112,11 @@ class DuckResult:
         if self._rows is None:
             self._rows = []
         self._finish()
+
+    def abandon(self) -> None:
+        """Give up what is left behind an error, which the cleaning up must not hide."""
+        with suppress(duckdb.Error):
+            self.close()
 
     def _table(self, rows: Sequence[Row]) -> pyarrow.Table:
         """Rows that Python holds, as Arrow."""

@@ -85,8 +85,10 @@ def _insert(statement: Show, catalog: Catalog) -> str:
 
 
 def _blank(parameter: Parameter, name: str) -> str:
-    """A value's placeholder; numbers and truth values stand bare, all else is text or JSON in quotes."""
+    """A value's placeholder; numbers and truth values stand bare, a file is a path, all else text or JSON in quotes."""
     blank = f"{{{{ {re.sub(r'[^A-Za-z0-9_]', '_', name)} }}}}"
+    if parameter.type.base == "file":
+        return f"local_file('{blank}')"
     return blank if parameter.type.base in ("integer", "number", "decimal", "boolean") else f"'{blank}'"
 
 

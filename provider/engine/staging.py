@@ -74,6 +74,7 @@ class Stage:
         echoes: the parameters whose sent values are columns.
         rows_path: keys from the root of a body to its array of rows; () when the body is the array, None
             when the body is one row.
+        rows_omitted: whether a body without the array has no rows.
         on_bad_value: a value that does not fit its type is an error, or NULL and counted in `bad_values`;
             with 'text' all fields are VARCHAR and hold a string's content or any other value's JSON text.
 
@@ -90,6 +91,8 @@ class Stage:
         echoes: Sequence[Column] = (),
         rows_path: tuple[str, ...] | None = (),
         on_bad_value: OnBadValue = "error",
+        *,
+        rows_omitted: bool = False,
     ) -> None:
         self.resource = resource
         #: Bad values by column, of the pages appended so far; empty unless `on_bad_value` is 'null'.
@@ -106,8 +109,9 @@ class Stage:
         by_name = {c.name: codec for c, codec in zip(columns, self._codecs, strict=True)}
         self._echo_codecs = [by_name.get(e.name) or _codec(e.type, "error") for e in echoes]
         try:
-            self._quick = _RowReader([c.name for c in columns], [c.read for c in self._codecs], rows_path)
-            self._raw = _RowReader([c.name for c in columns], [msgspec.Raw] * len(columns), rows_path)
+            names, place = [c.name for c in columns], (rows_path, rows_omitted)
+            self._quick = _RowReader(names, [c.read for c in self._codecs], *place)
+            self._raw = _RowReader(names, [msgspec.Raw] * len(columns), *place)
         except (ValueError, TypeError) as e:
             raise ManifestError(f"{resource}: a field's name is no usable JSON key", reason=str(e)) from e
         self._slots = [attrgetter(f"c{i}") for i in range(len(columns))]
@@ -146,10 +150,11 @@ class Stage:
                 count, values = self._read_exactly(page.body, number, bad)
             if count:
                 total += count
-                values += [[self._echoed(i, page)] * count for i in range(len(self._echoes))]
-                sent[0].append(msgspec.json.encode({f"c{i}": values[i] for i in self._arrays}))
+                # An echo is the same in all rows of a page, so it is sent once.
+                sent_as: list[Any] = [*values, *(self._echoed(i, page) for i in range(len(self._echoes)))]
+                sent[0].append(msgspec.json.encode({"n": count, **{f"c{i}": sent_as[i] for i in self._arrays}}))
                 for i, texts in zip(self._texts, sent[1:], strict=True):
-                    texts.append(_SEPARATOR.join(values[i]))
+                    texts.append(_SEPARATOR.join(values[i]) if i < len(values) else sent_as[i])
         if total:
             counted = self._duck.execute(self._insert, sent if self._arrays or self._texts else [total])
             if counted.fetchone() != (total,):
@@ -231,9 +236,16 @@ class Stage:
             insert = f"INSERT INTO {table} SELECT NULL FROM range($1)"
             return f"CREATE TEMP TABLE {table} (nothing BOOLEAN)", insert
         made: dict[str, tuple[str, str]] = {}
+        # What is sent for each column: an array of a page's values, or one value for all of them.
+        sent: list[str] = []
         for i, (name, codec) in enumerate(zip(names, codecs, strict=True)):
-            source = f"string_split(decode(t{i}), chr({_SEPARATOR[0]}))" if codec.as_text else f"d.c{i}"
-            value = codec.select.format(f"unnest({source})")
+            is_echo = i >= len(self._columns)
+            if codec.as_text:
+                text = f"decode(t{i})"
+                sent.append(f"{text if is_echo else f'string_split({text}, chr({_SEPARATOR[0]}))'} AS c{i}")
+            else:
+                sent.append(f"d.c{i} AS c{i}")
+            value = codec.select.format(f"c{i}" if is_echo else f"unnest(c{i})")
             sql, field = made.get(name, (codec.sql, ""))
             made[name] = sql, f"coalesce({field}, {value})" if field else value
         if len({name.casefold() for name in made}) < len(made):
@@ -244,9 +256,16 @@ class Stage:
         defined = ", ".join(f"{_quoted(name)} {sql}" for name, (sql, _) in made.items())
         parts = "".join(f", unnest(${n}::BLOB[]) AS t{i}" for n, i in enumerate(self._texts, 2))
         pages = f"SELECT unnest($1::BLOB[]) AS d{parts}"
-        arrays = ",".join(f'"c{i}":["{codecs[i].leaf}"]' for i in self._arrays)
-        parsed = f"from_json(decode(d), '{{{arrays}}}')" if arrays else "d"
-        source = f"SELECT * REPLACE ({parsed} AS d) FROM ({pages})"
+        leaves = [
+            f'"c{i}":' + (f'"{codecs[i].leaf}"' if i >= len(self._columns) else f'["{codecs[i].leaf}"]')
+            for i in self._arrays
+        ]
+        if not self._columns:
+            # Echoes alone do not say how many rows they are for.
+            leaves.append('"n":"BIGINT"')
+            sent.append("unnest(range(d.n))")
+        parsed = f"from_json(decode(d), '{{{','.join(leaves)}}}')" if leaves else "d"
+        source = f"SELECT {', '.join(sent)} FROM (SELECT * REPLACE ({parsed} AS d) FROM ({pages}))"
         return (
             f"CREATE TEMP TABLE {table} ({defined})",
             f"INSERT INTO {table} SELECT {', '.join(value for _, value in made.values())} FROM ({source})",
@@ -256,7 +275,9 @@ class Stage:
 class _RowReader:
     """The strict reader of one body: from bytes to row objects with attributes c0, c1, ..."""
 
-    def __init__(self, names: Sequence[str], types: Sequence[Any], rows_path: tuple[str, ...] | None) -> None:
+    def __init__(
+        self, names: Sequence[str], types: Sequence[Any], rows_path: tuple[str, ...] | None, rows_omitted: bool
+    ) -> None:
         fields: list[tuple[str, Any, Any]] = [
             (f"c{i}", type_, msgspec.Raw(_NULL)) if type_ is msgspec.Raw else (f"c{i}", type_ | None, None)
             for i, type_ in enumerate(types)
@@ -265,8 +286,9 @@ class _RowReader:
         body: Any = msgspec.defstruct("Row", fields, rename=rename, gc=False)
         if rows_path is not None:
             body = list[body]
-        for key in reversed(rows_path or ()):
-            body = msgspec.defstruct("Body", [("inner", body)], rename={"inner": key})
+        for i, key in enumerate(reversed(rows_path or ())):
+            default = msgspec.field(default_factory=list) if rows_omitted and i == 0 else msgspec.field()
+            body = msgspec.defstruct("Body", [("inner", body, default)], rename={"inner": key})
         self._decode = msgspec.json.Decoder(body).decode
         self._depth = len(rows_path or ())
         self._single = rows_path is None

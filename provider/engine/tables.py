@@ -1,14 +1,25 @@
-"""A staged table as the plan sees it: fields, echoed parameters, and key parameters under their own names."""
+"""A staged table as the plan sees it: fields, echoed parameters, and key parameters under their own names.
+
+Scans that may send the same calls share one table, in which each row has the number of its call. What such a scan
+sees is a view of it, of the calls that the scan wants; so a row is asked for once, kept once, and seen by whom it
+concerns.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import duckdb
 
 from provider.catalog.catalog import Field, Parameter
-from provider.engine.staging import Column, Page, Stage
+from provider.catalog.types import FieldType
+from provider.engine.blobs import BlobStage
+from provider.engine.staging import Column, OnBadValue, Page, Stage
 from provider.plan.rendering import quoted
+from provider.plan.uses import CALL, LISTS
+
+#: The number of a row's call, as an echo of a table whose rows have it.
+NUMBER = Parameter(CALL, "", "query", FieldType("integer"), required=True)
 
 
 class StagedTable:
@@ -21,6 +32,9 @@ class StagedTable:
         echoes: parameters whose sent values become columns, or fill gaps of the field of their name.
         synonyms: further names of fields: parameter name -> field name.
         rows: keys to the array of rows in a body, None when the body is one row.
+        rows_omitted: whether a body without the array has no rows.
+        binary: whether a body is a file's bytes, and no JSON.
+        on_bad_value: see `Stage`.
     """
 
     def __init__(
@@ -32,6 +46,10 @@ class StagedTable:
         echoes: Sequence[Parameter],
         synonyms: Mapping[str, str],
         rows: tuple[str, ...] | None,
+        on_bad_value: OnBadValue = "error",
+        *,
+        rows_omitted: bool = False,
+        binary: bool = False,
     ) -> None:
         self._duck = duck
         self._name = name
@@ -40,7 +58,14 @@ class StagedTable:
         self._rows = f"{name}_rows" if synonyms else name
         self._has_view = bool(synonyms)
         columns = [Column(f.name, f.type) for f in fields]
-        self._stage = Stage(duck, quoted(self._rows), resource, columns, [Column(p.name, p.type) for p in echoes], rows)
+        filled = [Column(p.name, p.type) for p in echoes]
+        self._stage: Stage | BlobStage
+        if binary:
+            self._stage = BlobStage(duck, quoted(self._rows), columns, filled)
+        else:
+            self._stage = Stage(
+                duck, quoted(self._rows), resource, columns, filled, rows, on_bad_value, rows_omitted=rows_omitted
+            )
         if synonyms:
             named = ", ".join(f"{quoted(key)} AS {quoted(parameter)}" for parameter, key in synonyms.items())
             duck.execute(f"CREATE TEMP VIEW {quoted(name)} AS SELECT *, {named} FROM {quoted(self._rows)}")
@@ -48,6 +73,11 @@ class StagedTable:
     def echo(self, values: Mapping[str, object]) -> tuple[object, ...]:
         """The values of the echoes, in order."""
         return tuple(values[p.name] for p in self._echoes)
+
+    @property
+    def bad_values(self) -> Mapping[str, int]:
+        """How many values of a field did not fit and are NULL, of the pages so far."""
+        return self._stage.bad_values
 
     def append(self, pages: Sequence[Page]) -> int:
         """Add the rows of pages; returns how many. Errors as `Stage.append`."""
@@ -58,3 +88,61 @@ class StagedTable:
         if self._has_view:
             self._duck.execute(f"DROP VIEW IF EXISTS {quoted(self._name)}")
         self._duck.execute(f"DROP TABLE IF EXISTS {quoted(self._rows)}")
+
+
+class Share:
+    """What one scan sees of a table that it shares: the rows of the calls that it wants.
+
+    Args:
+        name: the view's name, unquoted.
+        shared: the name of the table, one of whose echoes is `NUMBER`.
+        columns: the columns to show.
+        synonyms: further names of columns: parameter name -> field name.
+        also: further rows with these columns, as they stand behind FROM.
+    """
+
+    def __init__(
+        self,
+        duck: duckdb.DuckDBPyConnection,
+        name: str,
+        shared: str,
+        columns: Sequence[str],
+        synonyms: Mapping[str, str],
+        also: str = "",
+    ) -> None:
+        self._duck = duck
+        self._name = name
+        self._calls = quoted(f"{name}_calls")
+        shown = [quoted(c) for c in columns]
+        shown += [f"{quoted(key)} AS {quoted(parameter)}" for parameter, key in synonyms.items()]
+        self._lists = quoted(LISTS.format(name))
+        duck.execute(f"CREATE TEMP TABLE {self._calls} (call BIGINT)")
+        own = f"FROM {quoted(shared)} WHERE {CALL} IN (SELECT call FROM {self._calls})"
+        columns_ = ", ".join(shown) or "NULL AS nothing"
+        more = f" UNION ALL SELECT {columns_} FROM {also}" if also else ""
+        duck.execute(f"CREATE TEMP VIEW {quoted(name)} AS SELECT {columns_} {own}{more}")
+        duck.execute(f"CREATE TEMP VIEW {self._lists} AS SELECT {', '.join((*shown, CALL))} {own}")
+
+    def want(self, calls: Sequence[int]) -> None:
+        """Show the rows of further calls, those that are there and those that are still to come."""
+        self._duck.execute(f"INSERT INTO {self._calls} SELECT unnest($1::BIGINT[])", [list(calls)])
+
+    def count(self) -> int:
+        """How many rows there are by now."""
+        row = self._duck.execute(f"SELECT count(*) FROM {quoted(self._name)}").fetchone()
+        return int(row[0]) if row is not None else 0
+
+    def drop(self) -> None:
+        """Remove the view; the shared table stays."""
+        self._duck.execute(f"DROP VIEW IF EXISTS {self._lists}")
+        self._duck.execute(f"DROP VIEW IF EXISTS {quoted(self._name)}")
+        self._duck.execute(f"DROP TABLE IF EXISTS {self._calls}")
+
+
+def quietly(duck: duckdb.DuckDBPyConnection, cleanup: Callable[[], None]) -> None:
+    """Clean up after an error without hiding it: in a broken transaction even DROP fails."""
+    try:
+        cleanup()
+    except duckdb.Error:
+        duck.execute("ROLLBACK")
+        cleanup()

@@ -92,7 +92,7 @@ class Views:
 
 def _open_once(query: Query, views: dict[str, View]) -> Query | None:
     assert query.tree is not None
-    edits = []
+    bodies, aliases = [], []
     for table in query.tree.find_all(exp.Table):
         parts = [p.name for p in table.parts]
         view = views.get(parts[-1].lower()) if len(parts) == 1 or (len(parts) == 2 and parts[0] == "main") else None
@@ -105,10 +105,11 @@ def _open_once(query: Query, views: dict[str, View]) -> Query | None:
         if table.alias and view.columns:
             body = f"SELECT * FROM ({body}) AS {quoted(view.name)}{columns}"
         source = "FROM " if isinstance(table.parent, exp.Describe) else ""
-        edits.append((start, end, f"{source}({body}){alias}"))
-    if not edits:
+        bodies.append((start, end, f"{source}({body})"))
+        aliases.append((end, end, alias))
+    if not bodies:
         return None
-    opened = parse_one(query.text.spliced(edits))
+    opened = parse_one(query.text.spliced(aliases, closed=bodies))
     return opened if isinstance(opened, Query) else Query(opened.text, getattr(opened, "tree", None))
 
 

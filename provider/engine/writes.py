@@ -1,33 +1,28 @@
-"""Runs write plans: the rows become calls, each is sent once, and the answers are staged."""
+"""The rows of a write as calls, all checked before the first one is sent."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from duckdb.sqltypes import DuckDBPyType
+
 from provider.catalog.catalog import Method
-from provider.engine.encoding import encode
-from provider.errors import (
-    Cancelled,
-    DataError,
-    Error,
-    Guarded,
-    NotSupportedError,
-    OutcomeUnknown,
-    PartlyDone,
-    did_you_mean,
-)
-from provider.plan.writes import WritePlan
+from provider.engine.encoding import encode, is_same
+from provider.engine.files import Files
+from provider.errors import BindError, DataError, Guarded, NotSupportedError, did_you_mean
+from provider.plan.actions import Action, WritePlan
 from provider.rest.request import Call, Json, build
 
-#: Sends one call; None when the API has no such object.
-Send = Callable[[Call], bytes | None]
+_CHANGES = ("UPDATE", "REPLACE", "DELETE")
+#: Rows that cannot be sent, of which an error tells the reasons.
+_TOLD = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """What UPDATE, REPLACE and DELETE may do unasked.
+    """What UPDATE, REPLACE, DELETE and MERGE may do unasked.
 
     `max_writes` bounds how many objects one statement changes; `unfiltered` permits a missing WHERE.
     """
@@ -36,34 +31,56 @@ class Guard:
     unfiltered: bool = False
 
 
-def calls(plan: WritePlan, rows: Sequence[tuple[object, ...]]) -> list[Call]:
-    """The calls of a plan's source rows, all checked before the first one is sent.
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A row of the source, counted from 1, and its call; None where the object is already as it should be.
+
+    `streams` says that the call is answered with a stream of events.
+    """
+
+    row: int
+    action: Action
+    call: Call | None
+    streams: bool = False
+
+
+def check_filter(plan: WritePlan, guard: Guard) -> None:
+    """Stop a change of every object.
 
     Raises:
-        DataError: a value that its parameter does not take.
-        BindError: a path parameter that addresses nothing.
+        Guarded: no WHERE, and nobody allowed that.
     """
-    return [build(plan.method, _values(plan, row)) for row in rows]
-
-
-def check(plan: WritePlan, guard: Guard, count: int | None) -> None:
-    """Stop what should be asked for first.
-
-    Args:
-        count: how many objects would be changed, None before that is known.
-
-    Raises:
-        Guarded: no WHERE, or more objects than the guard lets pass.
-    """
-    if plan.verb not in ("UPDATE", "REPLACE", "DELETE"):
-        return
-    if plan.unfiltered and not guard.unfiltered:
+    if plan.verb in _CHANGES and plan.unfiltered and not guard.unfiltered:
         raise Guarded(
             f"{plan.verb} on {plan.resource.id} without WHERE would change every object",
             place=plan.place,
             remedy="Add a WHERE clause, or allow it with --yes (provider.connect(unfiltered_writes=True)).",
         )
-    if count is not None and count > guard.max_writes:
+
+
+def check_whole(plan: WritePlan, *, truncated: bool) -> None:
+    """Stop a write whose rows were not all found.
+
+    Raises:
+        Guarded: reading was cut off.
+    """
+    if truncated:
+        raise Guarded(
+            f"{plan.verb} on {plan.resource.id} would rest on a list that was cut off",
+            place=plan.place,
+            reason="Nothing was sent: the rows behind max_pages are not known.",
+            remedy="Narrow WHERE, or raise max_pages in the manifest's pagination.",
+        )
+
+
+def check_count(plan: WritePlan, guard: Guard, planned: Iterable[Planned]) -> None:
+    """Stop a change of more objects than were meant.
+
+    Raises:
+        Guarded: more objects than the guard lets pass.
+    """
+    count = sum(1 for p in planned if p.action.verb in _CHANGES and p.call is not None)
+    if count > guard.max_writes:
         raise Guarded(
             f"{plan.verb} would change {count:,} objects of {plan.resource.id}; the guard is {guard.max_writes:,}",
             place=plan.place,
@@ -72,71 +89,149 @@ def check(plan: WritePlan, guard: Guard, count: int | None) -> None:
         )
 
 
-def send_all(plan: WritePlan, planned: Sequence[Call], send: Send, on_answer: Callable[[bytes], None]) -> int:
-    """Send the calls in order; stop at the first that fails.
+def calls(
+    plan: WritePlan, rows: Sequence[tuple[object, ...]], kinds: Sequence[DuckDBPyType], files: Files
+) -> list[Planned]:
+    """The calls of a plan's source rows.
 
-    Returns:
-        How many objects were written.
+    Rows that change one object in the same way are one.
+
+    Args:
+        kinds: the DuckDB types of the rows' columns.
+        files: makes files of values.
 
     Raises:
-        Error: what the only call raised.
-        PartlyDone: a later call failed; says what was done, what was not, and what is unknown.
+        DataError: values that their parameters do not take, of all rows together.
+        NotSupportedError: an answer with events, where no events are wanted.
     """
-    done = 0
-    for i, call in enumerate(planned):
+    found: list[Planned] = []
+    problems: list[tuple[int, DataError]] = []
+    seen: dict[object, tuple[int, Call | None]] = {}
+    for number, row in enumerate(rows, 1):
+        action = _action(plan, row)
+        if action is None:
+            continue
         try:
-            body = send(call)
-        except KeyboardInterrupt:
-            raise Cancelled(
-                f"{plan.verb} was interrupted",
-                reason=f"Done: {done}. Row {i + 1} ({call}): its outcome is unknown. Not sent: {len(planned) - i - 1}.",
-                remedy="Look at what is there before you run it again.",
-            ) from None
-        except Error as e:
-            if len(planned) == 1 or (i == 0 and not isinstance(e, OutcomeUnknown)):
-                raise  # nothing was done
-            raise _partly(plan, planned, i, done, e) from e
-        if body is not None:
-            done += 1
-            on_answer(body or b"{}")
-    return done
+            values = _values(plan, action, row, kinds)
+            kept = _changed(action, values, row, kinds)
+            attached = files.attached(action, values, row, kinds, plan.resource.id)
+            call = build(action.method, values, attached)
+            if call.saves is not None:
+                files.check(call.saves)
+            streams = _streams(plan, action, values)
+            sent = build(action.method, kept, attached) if kept is not None else None
+            planned = Planned(number, action, sent, streams)
+            same = _same(action, values, call)
+            if same in seen and seen[same][1] != call:
+                raise DataError(f"it writes the same object as row {seen[same][0]}, with other values")
+        except (DataError, BindError) as e:
+            problems.append((number, e if isinstance(e, DataError) else DataError(e.summary, reason=e.reason)))
+            continue
+        except NotSupportedError as e:
+            raise NotSupportedError(e.summary, place=plan.place, reason=e.reason, remedy=e.remedy) from None
+        if same not in seen:
+            found.append(planned)
+        if same is not None:
+            seen[same] = (number, call)
+    if problems:
+        raise _refused(plan, problems, len(rows))
+    return found
 
 
-def _partly(plan: WritePlan, planned: Sequence[Call], failed: int, done: int, error: Error) -> PartlyDone:
-    unknown = isinstance(error, OutcomeUnknown)
-    left = len(planned) - failed - 1
-    state = "its outcome is unknown" if unknown else "it was refused"
-    return PartlyDone(
-        f"{plan.verb} stopped at row {failed + 1} of {len(planned)}: {error.summary}",
+def _action(plan: WritePlan, row: tuple[object, ...]) -> Action | None:
+    """What a row asks for."""
+    if not plan.chooses:
+        return plan.actions[0]
+    return plan.actions[row[0]] if isinstance(row[0], int) else None
+
+
+def _same(action: Action, values: Mapping[str, Json], call: Call) -> object:
+    """What two rows may not both write; None where rows cannot be in each other's way."""
+    if action.verb in _CHANGES:
+        return call.account, call.path
+    if action.unique:
+        return tuple(json.dumps(values.get(p.name), sort_keys=True) for p in action.unique)
+    return None
+
+
+def _refused(plan: WritePlan, problems: Sequence[tuple[int, DataError]], rows: int) -> DataError:
+    """One error for all rows that cannot be sent."""
+    row, first = problems[0]
+    if plan.verb == "EXEC":
+        return DataError(first.summary, place=plan.place, reason=first.reason, remedy=first.remedy)
+    told = [f"row {n}: {e.summary}" for n, e in problems[1 : _TOLD + 1]]
+    if len(problems) > _TOLD + 1:
+        told.append(f"... and {len(problems) - _TOLD - 1:,} more")
+    nothing = (
+        "Nothing was sent."
+        if len(problems) == 1
+        else f"Nothing was sent. {len(problems):,} of {rows:,} rows are wrong, also"
+    )
+    return DataError(
+        f"row {row}: {first.summary}",
         place=plan.place,
-        reason=f"Done: {done}. Row {failed + 1} ({planned[failed]}): {state}. Not sent: {left}.",
-        remedy=error.remedy,
-        detail=error.detail,
+        reason="\n".join(part for part in (first.reason, nothing, *told) if part),
+        remedy=first.remedy,
     )
 
 
-def _values(plan: WritePlan, row: tuple[object, ...]) -> dict[str, Json]:
+def _values(plan: WritePlan, action: Action, row: tuple[object, ...], kinds: Sequence[DuckDBPyType]) -> dict[str, Json]:
     """A row as parameter values. In INSERT, NULL means: not given, so that the API's default holds."""
     resource = plan.resource.id
     values: dict[str, Json] = {}
-    for parameter, value in zip(plan.parameters, row, strict=False):
-        if value is None and plan.verb in ("INSERT", "EXEC"):
+    for number, parameter in enumerate(action.parameters, action.first):
+        if row[number] is None and action.verb in ("INSERT", "EXEC"):
             continue
-        values[parameter.name] = encode(parameter, value, resource)
-    if plan.payload:
-        values |= _payload(plan.method, row[len(plan.parameters)], resource)
-    for parameter in plan.method.parameters:
-        if parameter.streams and values.get(parameter.name) is True:
-            raise NotSupportedError(
-                f"{plan.method.name} would answer with a stream of events, which cannot be read yet",
-                place=plan.place,
-                reason="Nothing was sent.",
-                remedy=f"Leave out {parameter.sql_name}, and SELECT the run until it is done.",
-            )
-    missing = [p.sql_name for p in plan.method.required if values.get(p.name) is None]
+        if parameter.type.base == "file":
+            continue
+        values[parameter.name] = encode(parameter, row[number], resource, kinds[number])
+    if action.payload:
+        values |= _payload(action.method, row[action.first + len(action.parameters)], resource)
+    missing = [p.sql_name for p in action.method.required if values.get(p.name) is None and p.type.base != "file"]
     if missing:
-        raise DataError(f"{resource} needs {' and '.join(missing)}, which is NULL or missing in a row")
+        raise DataError(f"{resource} needs {' and '.join(missing)}, which is NULL or missing")
     return values
+
+
+def _streams(plan: WritePlan, action: Action, values: Mapping[str, Json]) -> bool:
+    """Whether a call is answered with a stream of events.
+
+    Raises:
+        NotSupportedError: it is, and the statement has no use for them.
+    """
+    method = action.method
+    on = method.stream is not None and (method.switch is None or values.get(method.switch.name) is True)
+    if plan.text and not on:
+        raise DataError(f"STREAM wants a stream, and the payload says that {method.name} does not answer with one")
+    if on and (plan.verb != "EXEC" or plan.awaits):
+        what = "AWAIT reads no events" if plan.verb == "EXEC" else f"{plan.verb} reads no events"
+        remedy = (
+            "Leave AWAIT out: a stream goes on until its end."
+            if plan.verb == "EXEC"
+            else f"EXEC {method.resource}.{method.name} does."
+        )
+        raise NotSupportedError(
+            f"{what}, and {method.name} would answer with a stream of them",
+            place=plan.place,
+            reason="Nothing was sent.",
+            remedy=remedy,
+        )
+    return on
+
+
+def _changed(
+    action: Action, values: dict[str, Json], row: tuple[object, ...], kinds: Sequence[DuckDBPyType]
+) -> dict[str, Json] | None:
+    """The values that the object does not have yet, with its keys; None when it has them all."""
+    if not action.current:
+        return values
+    kept = dict(values)
+    for parameter, number in zip(action.parameters, action.current, strict=True):
+        if number is not None and is_same(parameter, values[parameter.name], row[number], kinds[number]):
+            del kept[parameter.name]
+    if all(p.addresses for p in action.parameters if p.name in kept):
+        return None
+    return kept | {p.name: values[p.name] for p in action.method.required if p.name in values}
 
 
 def _payload(method: Method, payload: object, resource: str) -> dict[str, Json]:

@@ -6,13 +6,15 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
 from provider import __version__
 from provider.interfaces import output
 from provider.interfaces.diagnostics import Diagnostics
+from provider.interfaces.journal import journal
+from provider.interfaces.login import login
 
 if TYPE_CHECKING:
     from provider.catalog.loader import Catalog
@@ -124,7 +126,7 @@ def cli(ctx: click.Context, debug: bool) -> None:
     type=_Parameter("parameter", "NAME=VALUE"),
     help="Fill {{ NAME }} and $NAME. NAME=@FILE reads a file; @@ at the start is a plain @. Repeatable.",
 )
-@click.option("--dry-run", is_flag=True, help="Print the plan; send nothing.")
+@click.option("--dry-run", is_flag=True, help="Print the plan and the requests of writes; write nothing.")
 @click.option("--yes", is_flag=True, help="Allow UPDATE and DELETE without WHERE.")
 @click.option(
     "--max-writes",
@@ -133,6 +135,19 @@ def cli(ctx: click.Context, debug: bool) -> None:
     show_default=True,
     metavar="N",
     help="Objects that one UPDATE or DELETE may change.",
+)
+@click.option(
+    "--on-error",
+    type=click.Choice(("stop", "continue")),
+    default="stop",
+    show_default=True,
+    help="What a write does with the rows that are left when one fails.",
+)
+@click.option(
+    "--resume",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Keep a journal of writes, and leave out what it calls done.",
 )
 @click.option("--database", default=":memory:", metavar="FILE", help="DuckDB file for tables and views.")
 @_catalog_options
@@ -158,7 +173,26 @@ def cli(ctx: click.Context, debug: bool) -> None:
     metavar="SECONDS",
     help="Wait for an answer to begin, and between two parts of it.",
 )
-@click.option("-v", "--verbose", is_flag=True, help="Show each request on stderr.")
+@click.option("-v", "--verbose", count=True, help="Show each request on stderr; -vv: with its headers.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress and no remarks on stderr, only warnings and errors.")
+@click.option(
+    "--har",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Write requests and answers to a HAR file, without credentials and with the first MiB of each body.",
+)
+@click.option(
+    "--record",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="Write a HAR file with whole bodies, for --replay.",
+)
+@click.option(
+    "--replay",
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Let a recording answer; nothing is sent, and no credentials are needed.",
+)
 @click.option("--no-header", is_flag=True, help="No line of names: csv and table.")
 @click.option("--null", metavar="TEXT", help="What stands for NULL: csv (nothing), table and markdown (NULL).")
 @click.option(
@@ -177,13 +211,19 @@ def query(
     dry_run: bool,
     yes: bool,
     max_writes: int,
+    on_error: Literal["stop", "continue"],
+    resume: str | None,
     database: str,
     manifests: tuple[Path, ...],
     versions: tuple[tuple[str, str], ...],
     base_urls: tuple[tuple[str, str], ...],
     max_concurrency: int,
     timeout: float,
-    verbose: bool,
+    verbose: int,
+    quiet: bool,
+    har: str | None,
+    record: str | None,
+    replay: str | None,
     no_header: bool,
     null: str | None,
     max_width: int | None,
@@ -204,6 +244,7 @@ def query(
     from provider.interfaces.render import Style
     from provider.sql.scanner import fill, spans
 
+    diagnostics.quiet = quiet
     values = dict(parameters)
     if max_width is None:
         max_width = TERMINAL_WIDTH if output.is_terminal() else 0
@@ -222,15 +263,22 @@ def query(
         timeout=timeout,
         max_writes=max_writes,
         unfiltered_writes=yes,
-        progress=diagnostics.progress,
+        on_error=on_error,
+        resume=resume,
+        progress=diagnostics.progress if diagnostics.shows_progress else None,
+        waiting=diagnostics.waiting,
         trace=diagnostics.exchange if verbose else None,
+        wire=diagnostics.wire if verbose > 1 else None,
+        har=har,
+        record=record,
+        replay=replay,
     )
     with connection, output.stdout() as write:
         session = _Session(connection, diagnostics, write, format_name, style)
         for number, statement in enumerate(found, 1):
             try:
                 if dry_run:
-                    session.explain(statement)
+                    session.preview(statement, values)
                 else:
                     session.run(statement, values)
             except provider.Error:
@@ -256,19 +304,34 @@ class _Session:
         self._style = style
         self._printed = False
 
-    def explain(self, statement: str) -> None:
+    def preview(self, statement: str, values: Mapping[str, str]) -> None:
         self._divide()
-        self._write(self._connection.explain(statement).rstrip("\n") + "\n")
+        self._write(self._connection.dry_run(statement, values).rstrip("\n") + "\n")
 
     def run(self, statement: str, values: Mapping[str, str]) -> None:
-        self._diagnostics.begin()
         cursor = self._connection.execute(statement, values)
-        self._diagnostics.clear()
         if cursor.description is None:
             self._diagnostics.note(cursor.message)
             return
         self._divide()
-        self._print(cursor)
+        if cursor.is_text:
+            self._print_text(cursor)
+        else:
+            self._print(cursor)
+
+    def _print_text(self, cursor: Cursor) -> None:
+        """A text in pieces, as it comes; and what became of the operation that wrote it."""
+        end = ""
+        try:
+            for rows in _batches(cursor):
+                text = "".join(piece for (piece,) in rows)
+                self._write(text)
+                end = text[-1:] or end
+        finally:
+            if end not in ("", "\n"):
+                self._write("\n")
+            output.flush()
+        self._diagnostics.note(cursor.message)
 
     def _print(self, cursor: Cursor) -> None:
         from provider.interfaces.render import Column
@@ -277,12 +340,16 @@ class _Session:
         written = self._render(columns, _batches(cursor), self._write, self._style)
         requests = cursor.report.requests
         sent = f", {_count(requests, 'request')}" if requests else ""
-        done = f"{cursor.message} " if cursor.message else ""
+        gap = "\n" if "\n" in cursor.message else " "
+        done = cursor.message + gap if cursor.message else ""
         self._diagnostics.note(f"{done}({_count(written.rows, 'row')}{sent})")
         if written.cut:
             self._diagnostics.note(
                 f"{_count(written.cut, 'value')} cut at {self._style.max_width} characters; --max-width 0 shows all"
             )
+        for scan in cursor.report.scans:
+            for field, count in scan.bad_values.items():
+                self._diagnostics.warning(f"{_count(count, 'value')} of {scan.resource}.{field} did not fit: NULL")
         if cursor.report.truncated:
             ended = "; ".join(f"{s.resource}: {s.ended}" for s in cursor.report.scans if s.ended != "complete")
             self._diagnostics.warning("rows are missing: a limit ended the reading" + (f" ({ended})" if ended else ""))
@@ -294,12 +361,15 @@ class _Session:
 
 
 def _batches(cursor: Cursor) -> Iterator[list[Row]]:
-    """The rows in batches, of which there is at least one."""
+    """The rows in batches, of which there is at least one; what is written is seen while the next one is waited for."""
     from provider.interfaces.render import BATCH
 
+    output.flush()
     yield cursor.fetchmany(BATCH)
+    output.flush()
     while rows := cursor.fetchmany(BATCH):
         yield rows
+        output.flush()
 
 
 def _count(number: int, noun: str) -> str:
@@ -351,6 +421,10 @@ def demo() -> None:
 
     with output.stdout() as write:
         tour(write)
+
+
+cli.add_command(login)
+cli.add_command(journal)
 
 
 @cli.group()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 import traceback
@@ -12,12 +13,15 @@ import click
 
 from provider.errors import Error
 from provider.interfaces.values import visible_lines
+from provider.interfaces.words import AFTER, cut, heads, request_line, words
 
 if TYPE_CHECKING:
+    from provider.engine.progress import Progress
+    from provider.rest.har import Entry
     from provider.rest.request import Exchange
 
 DONE, FAILED, INTERRUPTED = 0, 1, 130
-_PROGRESS_PAUSE = 0.1  # seconds
+_WAITING_PAUSE = 10.0  # seconds
 _CLEAR_LINE = "\r\x1b[K"
 
 
@@ -26,22 +30,29 @@ class Diagnostics:
 
     Args:
         stream: stderr. Colour and progress are written to a terminal only.
-        environ: NO_COLOR and TERM are looked up here.
+        environ: NO_COLOR, TERM and CI are looked up here.
     """
 
     def __init__(self, stream: TextIO, environ: Mapping[str, str]) -> None:
         self._stream = stream
         self._terminal = stream.isatty()
-        self._colour = self._terminal and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
+        moves = self._terminal and environ.get("TERM") != "dumb"
+        self._colour = moves and not environ.get("NO_COLOR")
+        # What runs a build may say that it is a terminal; nobody looks at it, and all of it is kept.
+        self._person = moves and not environ.get("CI")
         self._lock = threading.Lock()
-        self._progress_shown = False
-        self._began = self._shown_at = time.monotonic()
+        self._line = ""
+        self._waits_for = ""
+        self._told_at = 0.0
+        #: Whether remarks and progress are left out; warnings and errors are not.
+        self.quiet = False
         #: Whether an internal error is shown with its traceback.
         self.debug = False
 
     def note(self, text: str) -> None:
         """One remark, such as a row count."""
-        self._print(visible_lines(text))
+        if not self.quiet:
+            self._print(visible_lines(text))
 
     def warning(self, text: str) -> None:
         """A remark that must not be overlooked."""
@@ -53,26 +64,41 @@ class Diagnostics:
 
     def exchange(self, exchange: Exchange) -> None:
         """A request that was sent."""
-        answer = "no answer" if exchange.status is None else str(exchange.status)
-        waited = f", after a wait of {exchange.waited:.1f} s" if exchange.waited else ""
-        call = exchange.call
-        self.note(f"{call.http_method} {call.target} {answer} in {exchange.seconds * 1000:.0f} ms{waited}")
+        self._print(visible_lines(request_line(exchange)))
 
-    def begin(self) -> None:
-        """A statement begins; the rate of its requests is counted from here."""
-        self._began = self._shown_at = time.monotonic()
+    def wire(self, entry: Entry) -> None:
+        """The heads of a request that was sent, and of its answer."""
+        self._print(visible_lines(heads(entry)))
 
-    def progress(self, requests: int, rows: int) -> None:
-        """How far the statement is: a line that overwrites itself, on a terminal."""
-        now = time.monotonic()
-        if not self._terminal or now - self._shown_at < _PROGRESS_PAUSE:
+    @property
+    def shows_progress(self) -> bool:
+        """Whether progress has anybody to look at it."""
+        return self._person and not self.quiet
+
+    def progress(self, progress: Progress) -> None:
+        """How far the statement is: a line that overwrites itself, on a terminal that a person looks at."""
+        if not self.shows_progress:
             return
-        self._shown_at = now
-        rate = requests / max(now - self._began, 0.001)
-        with self._lock:
-            self._stream.write(f"{_CLEAR_LINE}{requests:,} requests, {rows:,} rows, {rate:,.0f} requests/s")
-            self._stream.flush()
-            self._progress_shown = True
+        if progress.over:
+            self.clear()
+        elif progress.seconds >= AFTER:
+            line = cut(visible_lines(words(progress)), self._columns() - 1)
+            with self._lock:
+                if line != self._line:
+                    self._stream.write(_CLEAR_LINE + line)
+                    self._stream.flush()
+                    self._line = line
+
+    def waiting(self, text: str) -> None:
+        """How an operation stands that a statement waits for: told when its state has changed, and every ten seconds.
+
+        Where progress is shown, it is part of that.
+        """
+        now = time.monotonic()
+        state = text.rpartition(",")[0]
+        if not self.shows_progress and (state != self._waits_for or now - self._told_at >= _WAITING_PAUSE):
+            self._waits_for, self._told_at = state, now
+            self.note(text)
 
     def clear(self) -> None:
         """Take the progress line away."""
@@ -91,7 +117,7 @@ class Diagnostics:
             error.show(self._stream)
             return error.exit_code
         except (KeyboardInterrupt, click.Abort):
-            self.note("interrupted")
+            self._print("interrupted")
             return INTERRUPTED
         except Exception as error:  # a person must not see a traceback, whatever it was
             self._internal(error)
@@ -108,6 +134,13 @@ class Diagnostics:
             + ("" if self.debug else "\n  `apiql --debug ...` shows where it happened.")
         )
 
+    def _columns(self) -> int:
+        """The width of the terminal, which may change at any time."""
+        try:
+            return os.get_terminal_size(self._stream.fileno()).columns or 80
+        except (OSError, ValueError):
+            return 80
+
     def _painted(self, text: str, code: str) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if self._colour else text
 
@@ -118,7 +151,7 @@ class Diagnostics:
             self._stream.flush()
 
     def _clear(self) -> None:
-        if self._progress_shown:
+        if self._line:
             self._stream.write(_CLEAR_LINE)
             self._stream.flush()
-            self._progress_shown = False
+            self._line = ""

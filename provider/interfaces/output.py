@@ -6,9 +6,12 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import ParamSpec
 
+from provider.errors import OperationalError
 from provider.interfaces.values import visible_lines
 
+P = ParamSpec("P")
 #: What a shell reports of a program whose reader went away: 128 + SIGPIPE.
 READER_GONE = 141
 
@@ -21,17 +24,42 @@ def is_terminal() -> bool:
 @contextmanager
 def stdout() -> Iterator[Callable[[str], object]]:
     """Gives a `write`. When the reader goes away (`| head`) the process ends quietly.
+    What else keeps it from being written is an OperationalError, such as a full disk.
 
     On a terminal, characters that it would act on are written out, line feeds and tabs excepted.
     """
     try:
-        yield _write_visibly if is_terminal() else sys.stdout.write
-        sys.stdout.flush()
+        yield _told(_write_visibly if is_terminal() else sys.stdout.write)
+        flush()
     except BrokenPipeError:
-        # Python would try again to write what is left when it ends, and complain.
-        with suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up()
         raise SystemExit(READER_GONE) from None
+
+
+def flush() -> None:
+    """Hand what is written to the reader now; errors as in `stdout`."""
+    _told(sys.stdout.flush)()
+
+
+def _told(write: Callable[P, object]) -> Callable[P, object]:
+    """The same function, whose failures name what could not be written."""
+
+    def told(*args: P.args, **kwargs: P.kwargs) -> object:
+        try:
+            return write(*args, **kwargs)
+        except BrokenPipeError:
+            raise
+        except OSError as e:
+            _give_up()
+            raise OperationalError("stdout cannot be written", reason=e.strerror or str(e)) from None
+
+    return told
+
+
+def _give_up() -> None:
+    """Throw away what is left: Python would try again to write it when it ends, and complain."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _write_visibly(text: str) -> None:

@@ -153,7 +153,7 @@ def _returning(method: Method) -> str:
 
 def _pages(method: Method, parameter: Parameter) -> bool:
     pages = method.pages
-    return pages is not None and parameter.wire in (pages.param, pages.size.param if pages.size else None)
+    return pages is not None and parameter.wire in (*pages.positions, pages.size.param if pages.size else None)
 
 
 def _where(method: Method, parameters: Sequence[Parameter]) -> str:

@@ -6,12 +6,14 @@ All predicates used here hold in every row of the result that has a row of the r
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
-from provider.plan.binder import Binder, Block, Relation, conjuncts, outputs
+from provider.catalog.types import FieldType
+from provider.plan.binder import Binder, Block, Relation, outputs, star_of
+from provider.plan.claims import Among, Claim, Either, Equal, Exists, Never, claims, is_constant, is_volatile
 
 #: A relation's column: (relation, lower-case name).
 Slot = tuple[Relation, str]
@@ -27,6 +29,8 @@ class Constants:
 
     values: tuple[exp.Expr, ...]
     rows: int | None = None
+    #: Whether NULL equals NULL, as it does inside row values. No key is NULL, but another column may be.
+    matches_null: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,17 @@ class AnyOf:
 
 Source = Constants | FromQuery | FromRelations | AnyOf
 
+#: A column and what it equals.
+Fact = tuple[Slot, Source | Slot]
+
+
+@dataclass(frozen=True, slots=True)
+class _View:
+    """The rows that predicates are read for: those of a block's result in which `of`, if given, has a row."""
+
+    block: Block
+    of: Relation | None = None
+
 
 class Bindings:
     """Finds sources for the columns of a bound statement."""
@@ -77,7 +92,7 @@ class Bindings:
     def __init__(self, binder: Binder) -> None:
         self._binder = binder
         self._cache: dict[tuple[int, str], tuple[Source, ...]] = {}
-        self._facts: dict[int, list[tuple[Slot, Source | Slot]]] = {}
+        self._facts: dict[int, list[Fact]] = {}
 
     def sources(self, relation: Relation, name: str) -> tuple[Source, ...]:
         """All sources of values for a column, constants first; each alone is enough."""
@@ -86,8 +101,12 @@ class Bindings:
         if key not in self._cache:
             self._cache[key] = ()  # what leads back here adds nothing
             found = list(self._search(*slot))
-            self._cache[key] = tuple(_constants_first(found))
+            self._cache[key] = tuple(_constants_first(found, _type(slot)))
         return self._cache[key]
+
+    def facts(self, predicates: Iterable[exp.Expr], relation: Relation) -> list[Fact]:
+        """What predicates that are held for a relation say of columns: they equal a source's values, or another."""
+        return [f for c in claims(predicates) for f in self._fact(c, _View(relation.block, relation))]
 
     def _search(self, relation: Relation, name: str) -> Iterator[Source]:
         block = relation.block
@@ -111,7 +130,7 @@ class Bindings:
                 value = exp.column(column, table=other.alias, quoted=True)
                 yield FromRelations(value, frozenset([other]), other.block)
                 if other.block is not block:
-                    yield from self.sources(other, column)
+                    yield from (s for s in self.sources(other, column) if _is_usable(s, relation))
         yield from self._from_owner(block, [slot for slot in equal if slot[0].block is block])
 
     def _from_owner(self, block: Block, equal: list[Slot]) -> Iterator[Source]:
@@ -122,106 +141,136 @@ class Bindings:
         columns = outputs(block)
         if columns is None:
             return
-        first = outputs(owner.bodies[0]) if owner.bodies and owner.bodies[0] is not block else columns
-        if first is None or len(first) != len(columns):
+        given, known = owner.given_columns(), owner.columns()
+        if given is None or known is None or (len(given) != len(columns) and not block.by_name):
             return
-        grouped = block.select.args.get("group")
+        places = [n.lower() for n in given]
         for i, column in enumerate(columns):
             source = column.source
             if column.item is not None:
-                inner = column.item.unalias()
-                source = self._binder.resolve(inner, block) if isinstance(inner, exp.Column) else None
-                if grouped is not None and not _groups_by(grouped, column.item, i):
-                    continue
-            elif grouped is not None:
+                source = self._slot(column.item.unalias(), _View(block, equal[0][0]))
+            if source is None or _canonical(*source) not in equal or not self._binder.lets_through(block, source):
                 continue
-            if source is not None and _canonical(*source) in equal:
-                yield from self.sources(owner, owner.renames[i] if i < len(owner.renames) else first[i].name)
+            yield from self.sources(owner, known[places.index(column.name.lower()) if block.by_name else i])
 
-    def _facts_of(self, relation: Relation) -> list[tuple[Slot, Source | Slot]]:
+    def _facts_of(self, relation: Relation) -> list[Fact]:
         """The held predicates as `column = source`, both ways for `column = column`."""
         if id(relation) not in self._facts:
-            facts: list[tuple[Slot, Source | Slot]] = []
-            for conjunct in relation.block.held(relation):
-                facts += self._fact(conjunct, relation.block)
-            self._facts[id(relation)] = facts
+            held = claims(relation.block.held(relation))
+            self._facts[id(relation)] = [f for c in held for f in self._fact(c, _View(relation.block, relation))]
         return self._facts[id(relation)]
 
-    def _fact(self, predicate: exp.Expr, block: Block) -> Iterator[tuple[Slot, Source | Slot]]:
-        predicate = predicate.unnest()
-        if isinstance(predicate, exp.EQ | exp.NullSafeEQ | exp.In) and _has_collation(predicate):
-            return  # different texts are equal
-        literal = isinstance(predicate, exp.NullSafeEQ) and isinstance(predicate.expression.unnest(), exp.Literal)
-        if isinstance(predicate, exp.EQ) or literal:
-            for a, b in ((predicate.this, predicate.expression), (predicate.expression, predicate.this)):
-                yield from self._equality(a, b, block)
-        elif isinstance(predicate, exp.In) and not predicate.args.get("unnest"):
-            yield from self._membership(predicate, block)
-        elif isinstance(predicate, exp.Or):
-            yield from self._disjunction(predicate, block)
-        elif isinstance(predicate, exp.Boolean) and not predicate.this:
-            for relation in block.relations:
-                for column in relation.columns() or ():
-                    yield (relation, column.lower()), Constants(())
+    def _fact(self, claim: Claim, view: _View) -> Iterator[Fact]:
+        match claim:
+            case Equal(left, right):
+                yield from self._equality(left, right, view)
+                yield from self._equality(right, left, view)
+            case Among():
+                yield from self._membership(claim, view)
+            case Either():
+                yield from self._disjunction(claim, view)
+            case Exists(query):
+                nested = self._opened(query)
+                if nested is not None:
+                    yield from self._inside(nested)
+            case Never():
+                for relation in view.block.relations:
+                    for column in relation.columns() or ():
+                        yield (relation, column.lower()), Constants(())
 
-    def _equality(self, a: exp.Expr, b: exp.Expr, block: Block) -> Iterator[tuple[Slot, Source | Slot]]:
-        if isinstance(a, exp.Tuple) and isinstance(b, exp.Tuple) and len(a.expressions) == len(b.expressions):
-            for x, y in zip(a.expressions, b.expressions, strict=True):
-                yield from self._equality(x, y, block)
+    def _equality(self, item: exp.Expr, value: exp.Expr, view: _View) -> Iterator[Fact]:
+        items, values = _row(item), _row(value)
+        if items is not None and values is not None and len(items) == len(values):
+            for x, y in zip(items, values, strict=True):
+                yield from _null_matching(self._equality(x, y, view))
             return
-        slot = self._slot(a, block)
-        if slot is None:
-            return
-        other = self._slot(b, block)
-        if other is not None:
-            yield slot, other
-            return
-        source = self._value(b, block)
-        if source is not None:
-            yield slot, source
-
-    def _membership(self, predicate: exp.In, block: Block) -> Iterator[tuple[Slot, Source | Slot]]:
-        query = predicate.args.get("query")
-        left = predicate.this.unnest()
-        if isinstance(left, exp.Tuple):
-            # A row value: each column on its own is bound by its share of the rows.
-            rows = [r.unnest() for r in predicate.expressions]
-            width = len(left.expressions)
-            if query is not None:
-                for i, item in enumerate(left.expressions):
-                    slot = self._slot(item, block)
-                    source = self._query(query, block)
-                    if slot is not None and isinstance(source, FromQuery):
-                        yield slot, FromQuery(source.query, source.block, i, width)
-            elif all(isinstance(r, exp.Tuple) and len(r.expressions) == width for r in rows):
-                for i, item in enumerate(left.expressions):
-                    yield from self._listed(item, [r.expressions[i] for r in rows], block, id(predicate))
-            return
-        if query is None:
-            yield from self._listed(left, predicate.expressions, block)
-            return
-        slot = self._slot(left, block)
+        slot = self._slot(item, view)
         if slot is not None:
-            source = self._query(query, block)
+            found = self._slot(value, view) or self._value(value, view)
+            if found is not None:
+                yield slot, found
+            query = value.this if isinstance(value, exp.Any) else value
+            if isinstance(query, exp.Query) and (nested := self._opened(query)) is not None:
+                yield from self._correlated(slot, nested)
+        elif (narrow := self._uncast(item, view)) is not None:
+            source = self._value(value, view)
             if source is not None:
-                yield slot, source
+                yield narrow, _cast_back(source, narrow)
+
+    def _correlated(self, slot: Slot, nested: Block) -> Iterator[Fact]:
+        """A column equals what a nested query selects, in a row for which all its predicates hold."""
+        items = nested.select.expressions
+        if len(items) == 1 and star_of(items[0]) is None:
+            item, view = items[0].unalias(), _View(nested)
+            found = self._slot(item, view) or self._value(item, view)
+            if found is not None:
+                yield slot, found
+        yield from self._inside(nested)
+
+    def _inside(self, nested: Block) -> Iterator[Fact]:
+        """What holds in some row of a nested block."""
+        for claim in claims(nested.always()):
+            if not isinstance(claim, Never):
+                yield from self._fact(claim, _View(nested))
+
+    def _opened(self, query: exp.Expr) -> Block | None:
+        """The block of a nested query that depends on outer rows and has a row only where its input has one."""
+        select = query.unnest()
+        block = next((b for b in self._binder.blocks if b.select is select), None)
+        if block is None or not isinstance(select, exp.Select) or self._query(query, block) is not None:
+            return None
+        own = [n for item in (*select.expressions, select.args.get("having")) if item for n in item.walk()]
+        if select.args.get("group") or any(isinstance(n, exp.AggFunc | exp.Anonymous | exp.Window) for n in own):
+            return None
+        return block
+
+    def _membership(self, claim: Among, view: _View) -> Iterator[Fact]:
+        items = _row(claim.item)
+        queries = [v for v in claim.values if isinstance(v, exp.Query)]
+        if items is None:
+            if queries and len(claim.values) == 1:
+                yield from self._equality(claim.item, queries[0], view)
+            else:
+                yield from self._listed(claim.item, claim.values, view)
+            return
+        # A row value: each column on its own is bound by its share of the rows.
+        rows = [_row(v) for v in claim.values]
+        width = len(items)
+        if queries and len(claim.values) == 1:
+            for i, item in enumerate(items):
+                slot = self._slot(item, view)
+                source = self._query(queries[0], view.block)
+                if slot is not None and source is not None:
+                    yield slot, FromQuery(source.query, source.block, i, width)
+        elif all(r is not None and len(r) == width for r in rows):
+            for i, item in enumerate(items):
+                column = tuple(r[i] for r in rows if r is not None)
+                yield from _null_matching(self._listed(item, column, view, id(claim.origin)))
 
     def _listed(
-        self, item: exp.Expr, values: list[exp.Expr], block: Block, rows: int | None = None
-    ) -> Iterator[tuple[Slot, Source | Slot]]:
-        slot = self._slot(item, block)
+        self, item: exp.Expr, values: tuple[exp.Expr, ...], view: _View, rows: int | None = None
+    ) -> Iterator[Fact]:
+        column = self._slot(item, view)
+        slot = column or self._uncast(item, view)
         if slot is None:
             return
-        if all(is_constant(v) for v in values):
-            yield slot, Constants(tuple(values), rows)
+        parts = [self._value(v, view) for v in values]
+        source: Source
+        if all(is_constant(v) and not isinstance(v, exp.Any) for v in values):
+            source = Constants(values, rows)
+        elif all(p is not None for p in parts):
+            found = tuple(p for p in parts if p is not None)
+            source = found[0] if len(found) == 1 else AnyOf(found)
+        else:
             return
-        parts = [self._value(v, block) for v in values]
-        if all(p is not None for p in parts):
-            yield slot, AnyOf(tuple(p for p in parts if p is not None))
+        yield slot, source if column is not None else _cast_back(source, slot)
 
-    def _disjunction(self, predicate: exp.Or, block: Block) -> Iterator[tuple[Slot, Source | Slot]]:
+    def _disjunction(self, claim: Either, view: _View) -> Iterator[Fact]:
         """A column is bound by an OR when each branch binds it."""
-        branches = [self._branch(branch, block) for branch in _branches(predicate)]
+        branches = [self._branch(b, view) for b in claim.branches if Never() not in b]
+        if not branches:
+            yield from self._fact(Never(), view)
+            return
         for slot in branches[0]:
             if not all(slot in b for b in branches):
                 continue
@@ -231,61 +280,89 @@ class Bindings:
                 yield slot, AnyOf(tuple(parts))
                 continue
             # One value a branch: the columns of `(a = 1 AND b = 2) OR (a = 3 AND b = 4)` are rows too.
-            rows = id(predicate) if all(len(c.values) == 1 for c in constants) else None
-            yield slot, Constants(tuple(v for c in constants for v in c.values), rows)
+            rows = id(claim.origin) if all(len(c.values) == 1 for c in constants) else None
+            values = tuple(v for c in constants for v in c.values)
+            yield slot, Constants(values, rows, any(c.matches_null for c in constants))
 
-    def _branch(self, branch: exp.Expr, block: Block) -> dict[Slot, Source]:
+    def _branch(self, branch: tuple[Claim, ...], view: _View) -> dict[Slot, Source]:
         """What one branch of an OR says of each column: a constant if it can, else whatever binds it."""
-        found: dict[Slot, Source] = {}
-        for part in conjuncts(branch):
-            for slot, value in self._fact(part, block):
+        found: dict[Slot, list[Source]] = {}
+        for claim in branch:
+            for slot, value in self._fact(claim, view):
                 source = _as_source(value) if isinstance(value, tuple) else value
-                if isinstance(source, FromRelations) and slot[0] in source.relations:
-                    continue
-                if slot not in found or isinstance(source, Constants):
-                    found[slot] = source
-        return found
+                if not isinstance(source, FromRelations) or slot[0] not in source.relations:
+                    found.setdefault(slot, []).append(source)
+        return {slot: _constants_first(sources, _type(slot))[0] for slot, sources in found.items()}
 
-    def _slot(self, node: exp.Expr, block: Block) -> Slot | None:
+    def _slot(self, node: exp.Expr, view: _View) -> Slot | None:
         """The column that an expression is, casts that change nothing removed."""
         node = node.unnest()
-        if not isinstance(node, exp.Column):
-            if isinstance(node, exp.Cast) and not isinstance(node, exp.TryCast):
-                inner = self._slot(node.this, block)
-                if inner is not None and _keeps(inner, node):
-                    return inner
-            return None
-        found = self._binder.resolve(node, block)
-        return _canonical(*found) if found else None
+        if isinstance(node, exp.Column):
+            found = self._binder.resolve(node, view.block)
+            return _canonical(*found) if found else None
+        if isinstance(node, exp.Cast):
+            inner = self._slot(node.this, view)
+            return inner if inner is not None and _keeps(_type(inner), node.to) else None
+        if "merged" in node.meta:
+            return self._merged(node, view)
+        return None
 
-    def _value(self, node: exp.Expr, block: Block) -> Source | None:
+    def _merged(self, node: exp.Expr, view: _View) -> Slot | None:
+        """The column that stands for one that USING merged: of a relation that has a row in each row of the view."""
+        for column in node.find_all(exp.Column):
+            found = self._slot(column, view)
+            if found is not None and view.block.is_present(found[0], view.of):
+                return found
+        return None
+
+    def _uncast(self, node: exp.Expr, view: _View) -> Slot | None:
+        """The column under a cast that gives each of its values another one, so that it can be cast back."""
+        node = node.unnest()
+        if not isinstance(node, exp.Cast):
+            return None
+        inner = self._slot(node.this, view)
+        return inner if inner is not None and _is_invertible(_type(inner), node.to) else None
+
+    def _value(self, node: exp.Expr, view: _View) -> Source | None:
         """What the other side of an equality offers."""
         node = node.unnest() if not isinstance(node, exp.Subquery) else node
-        if isinstance(node, exp.Any | exp.All):
-            if isinstance(node, exp.All):
-                return None
-            inner = node.this.unnest() if not isinstance(node.this, exp.Query) else node.this
-            if isinstance(inner, exp.Query):
-                return self._query(inner, block)
-            if isinstance(inner, exp.Array) and all(is_constant(v) for v in inner.expressions):
-                return Constants(tuple(inner.expressions))
-            return Constants((exp.Explode(this=inner.copy()),)) if is_constant(inner) else None
+        # What sqlglot does not know as a quantifier it takes for a function's name.
+        quantifier = node.name.upper() if isinstance(node, exp.Anonymous) else ""
+        if isinstance(node, exp.All) or quantifier == "ALL":
+            return None
+        if isinstance(node, exp.Any) or quantifier == "SOME":
+            return self._element(node.expressions[0] if quantifier else node.this, view)
         if is_constant(node):
             return Constants((node,))
         if isinstance(node, exp.Query):
-            return self._query(node, block)
-        if node.find(exp.Query, exp.AggFunc, exp.Window) is not None:
+            return self._query(node, view.block)
+        own = list(node.walk(prune=lambda n: isinstance(n, exp.Query)))
+        if any(isinstance(n, exp.AggFunc | exp.Window) or (isinstance(n, exp.Func) and is_volatile(n)) for n in own):
             return None
+        queries = [n for n in own if isinstance(n, exp.Query)]
+        if queries:
+            # A value computed from nested queries alone is one row of a query.
+            alone = not any(isinstance(n, exp.Column) for n in own) and all(self._query(q, view.block) for q in queries)
+            return FromQuery(exp.select(node.copy()), view.block) if alone else None
         relations = set()
         for column in node.find_all(exp.Column):
-            found = self._binder.resolve(column, block)
-            if found is None:
+            owner = self._binder.owner(column, view.block)
+            if owner is None:
                 return None
-            relations.add(found[0])
+            relations.add(owner)
         blocks = {r.block for r in relations}
         return FromRelations(node, frozenset(relations), blocks.pop()) if len(blocks) == 1 else None
 
-    def _query(self, query: exp.Expr, block: Block) -> Source | None:
+    def _element(self, values: exp.Expr, view: _View) -> Source | None:
+        """What `= ANY (values)` offers: the rows of a query, or the elements of a list."""
+        inner = values.unnest() if not isinstance(values, exp.Query) else values
+        if isinstance(inner, exp.Query):
+            return self._query(inner, view.block)
+        if isinstance(inner, exp.Array) and all(is_constant(v) for v in inner.expressions):
+            return Constants(tuple(inner.expressions))
+        return self._value(exp.Explode(this=inner.copy()), view)
+
+    def _query(self, query: exp.Expr, block: Block) -> FromQuery | None:
         """A nested query, unless it is correlated: its rows must not depend on outer ones."""
         inside = {id(s) for s in query.find_all(exp.Select)}
         for nested in self._binder.blocks:
@@ -307,25 +384,6 @@ class Bindings:
         return owner is not None and (id(owner.block.select) in inside or self._belongs(owner, inside))
 
 
-def _groups_by(group: exp.Expr, item: exp.Expr, index: int) -> bool:
-    """Whether an output column is a grouping key; grouping sets make keys NULL, so they do not count."""
-    if any(group.args.get(k) for k in ("grouping_sets", "cube", "rollup")):
-        return False
-    if group.args.get("all"):
-        return True
-    column = item.unalias()
-    for key in group.expressions:
-        if isinstance(key, exp.Literal) and not key.is_string and int(key.this) == index + 1:
-            return True
-        if isinstance(key, exp.Column) and key.name.lower() in (column.name.lower(), item.alias.lower()):
-            return True
-    return False
-
-
-def _has_collation(predicate: exp.Expr) -> bool:
-    return any(isinstance(n, exp.Collate) for n in predicate.walk(prune=lambda n: isinstance(n, exp.Query)))
-
-
 def _is_usable(source: Source, relation: Relation) -> bool:
     """Whether a source can be read without the relation itself."""
     match source:
@@ -345,43 +403,51 @@ def _canonical(relation: Relation, name: str) -> Slot:
     return relation, name.lower()
 
 
-def _keeps(slot: Slot, cast: exp.Cast) -> bool:
-    """Whether a cast of a column is the identity: text to text."""
+def _row(node: exp.Expr) -> list[exp.Expr] | None:
+    """The values of a row value: `(a, b)`, `ROW(a, b)`."""
+    node = node.unnest()
+    if isinstance(node, exp.Tuple) or (isinstance(node, exp.Anonymous) and node.name.lower() == "row"):
+        return [v.unnest() if isinstance(v, exp.Paren) else v for v in node.expressions]
+    return None
+
+
+def _null_matching(facts: Iterator[Fact]) -> Iterator[Fact]:
+    """The facts that a row value states."""
+    for slot, source in facts:
+        yield slot, replace(source, matches_null=True) if isinstance(source, Constants) else source
+
+
+def _type(slot: Slot) -> FieldType | None:
+    """The type of a resource's column, None for any other."""
     relation, name = slot
-    if not cast.to.is_type(*exp.DataType.TEXT_TYPES) or relation.resource is None:
-        return False
-    field = relation.resource.field(name)
-    parameter = relation.resource.select_parameter(name)
-    kind = field.type.base if field else parameter.type.base if parameter else ""
-    return kind == "string"
+    if relation.resource is None:
+        return None
+    found = relation.resource.field(name) or relation.resource.select_parameter(name)
+    return found.type if found else None
 
 
-def _branches(predicate: exp.Expr) -> list[exp.Expr]:
-    found: list[exp.Expr] = []
-    stack = [predicate]
-    while stack:
-        part = stack.pop().unnest()
-        if isinstance(part, exp.Or):
-            stack += [part.expression, part.this]
-        else:
-            found.append(part)
-    return found
+def _cast_back(source: Source, slot: Slot) -> Source:
+    """Constants that a column's cast equals as values of the column; none where no value's cast is that."""
+    type_ = _type(slot)
+    if type_ is None or not isinstance(source, Constants):
+        return source  # keys that a query gives are cast there
+    to = exp.DataType.build(type_.duckdb, dialect="duckdb")
+    return replace(source, values=tuple(exp.TryCast(this=v.copy(), to=to) for v in source.values))
 
 
-def is_constant(node: exp.Expr) -> bool:
-    """Whether a value needs no table. Volatile functions do not count: they differ from row to row."""
-    if node.find(exp.Column, exp.Query, exp.Star, exp.Window, exp.AggFunc) is not None:
-        return False
-    return not any(is_volatile(f) for f in node.find_all(exp.Func))
+def _keeps(type_: FieldType | None, to: exp.DataType) -> bool:
+    """Whether a cast leaves every value as it is, or fails: text to text, whole numbers to exact numbers."""
+    if type_ is not None and type_.base == "string":
+        return to.is_type(*exp.DataType.TEXT_TYPES)
+    return type_ is not None and type_.base == "integer" and to.is_type(*exp.DataType.INTEGER_TYPES, exp.DType.DECIMAL)
 
 
-_VOLATILE = {"random", "uuid", "gen_random_uuid", "nextval", "setseed", "rand", "uuidv4", "uuidv7"}
-
-
-def is_volatile(function: exp.Func) -> bool:
-    """Whether a function may answer differently for each row."""
-    name = function.name if isinstance(function, exp.Anonymous) else function.sql_name()
-    return name.lower() in _VOLATILE or isinstance(function, exp.Rand | exp.Uuid)
+def _is_invertible(type_: FieldType | None, to: exp.DataType) -> bool:
+    """Whether a cast gives each value another one, and casting that back gives the value again."""
+    base = type_.base if type_ is not None else ""
+    if base == "date" and to.is_type(exp.DType.TIMESTAMP, exp.DType.TIMESTAMPNTZ):
+        return True
+    return base in ("integer", "date", "boolean") and to.is_type(*exp.DataType.TEXT_TYPES)
 
 
 def _as_source(slot: Slot) -> Source:
@@ -390,12 +456,29 @@ def _as_source(slot: Slot) -> Source:
     return FromRelations(value, frozenset([relation]), relation.block)
 
 
-def _constants_first(found: list[Source]) -> list[Source]:
-    """Constants in front, several literal sets narrowed to what they share."""
+def _constants_first(found: list[Source], type_: FieldType | None) -> list[Source]:
+    """Constants in front, several sets of a column's own literals narrowed to what they share."""
     constants = [s for s in found if isinstance(s, Constants)]
     rest = [s for s in found if not isinstance(s, Constants)]
-    literal = [c for c in constants if all(isinstance(v, exp.Literal) and v.is_string for v in c.values)]
-    if len(literal) > 1:
-        keep = [v for v in literal[0].values if all(any(v == w for w in c.values) for c in literal[1:])]
-        return [Constants(tuple(keep)), *(c for c in constants if c not in literal), *rest]
-    return [*sorted(constants, key=lambda c: len(c.values)), *rest]
+    own = [c for c in constants if all(_own_value(v, type_) is not None for v in c.values)]
+    others = [c for c in constants if c not in own]
+    if len(own) > 1:
+        shared = set.intersection(*({_own_value(v, type_) for v in c.values} for c in own))
+        own = [Constants(tuple(v for v in own[0].values if _own_value(v, type_) in shared))]
+
+    def preference(source: Constants) -> tuple[bool, int]:
+        """Literals of another type last, which may bind nothing; few values before many."""
+        foreign = any(isinstance(v, exp.Literal) and _own_value(v, type_) is None for v in source.values)
+        return foreign, len(source.values)
+
+    return [*sorted([*own, *others], key=preference), *rest]
+
+
+def _own_value(node: exp.Expr, type_: FieldType | None) -> str | int | None:
+    """What a literal of a column's own type is; None for any other constant."""
+    if type_ is None or not isinstance(node, exp.Literal):
+        return None
+    text = str(node.this)
+    if type_.base == "string":
+        return text if node.is_string else None
+    return int(text) if type_.base == "integer" and text.isascii() and text.isdigit() else None

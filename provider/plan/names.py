@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlglot import exp
 
+from provider.catalog.catalog import spelling
 from provider.catalog.loader import Catalog
+from provider.plan.conventions import Conventions
 from provider.sql.statements import Query
 
 #: Tells the columns of a local relation, given as SQL that can stand behind FROM; None when it has none.
@@ -19,13 +21,16 @@ class Names:
     """The names that a connection knows.
 
     `default` is the provider, or the provider and service, that USE chose. `opened` replaces the views that
-    a query names by their text.
+    a query names by their text. `conventions` say what comparing and ordering their values means. `title` tells
+    what DuckDB calls a column that is an expression without an alias.
     """
 
     catalog: Catalog
     columns: Columns
     opened: Callable[[Query], Query]
     default: tuple[str, ...] = ()
+    conventions: Conventions = field(default_factory=Conventions)
+    title: Callable[[str], str] = str
 
     def resource_path(self, parts: Sequence[str], *, is_local: Callable[[], bool]) -> tuple[str, ...] | None:
         """`provider.service.resource[.method]` for a table's name, None when it is a local table's.
@@ -41,10 +46,10 @@ class Names:
         return None
 
     def _exists(self, path: tuple[str, ...]) -> bool:
-        if path[1] not in self.catalog.services(path[0]):
+        if spelling(path[1], self.catalog.services(path[0])) is None:
             return False
         service = self.catalog.service(path[0], path[1])
-        return path[2] in service.resources or path[2] in service.elsewhere
+        return spelling(path[2], (*service.resources, *service.elsewhere)) is not None
 
     def target(self, table: exp.Expr) -> tuple[str, ...] | None:
         """The path of a write's target if that is a resource, None if it is a local table."""

@@ -1,4 +1,4 @@
-"""SQL out of a bound statement: the user's text with staged tables spliced in, and queries for keys."""
+"""SQL out of a bound statement: the user's text with staged tables spliced in, and parts of it over them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.tokens import Token, TokenType  # type: ignore[attr-defined]  # re-exported without saying so
 
 from provider.catalog.types import FieldType
-from provider.plan.binder import Binder, Block, Cte, Relation, span
+from provider.plan.binder import Binder, Block, Cte, Relation, span, star_of
 from provider.sql.scanner import Text
 
 #: Gives the staged table of a resource relation.
@@ -30,8 +30,8 @@ def quoted(name: str) -> str:
 
 
 _TEXT = "('VARCHAR', 'UUID', 'JSON', '\"NULL\"')"
-#: Doubles from here on no longer tell whole numbers apart.
-_EXACT = 2**53
+#: From here on floats no longer tell whole numbers apart, by their type.
+_EXACT = {"DOUBLE": 2**53, "FLOAT": 2**24}
 
 
 def key_cast(sql: str, type_: FieldType) -> str:
@@ -45,11 +45,45 @@ def key_cast(sql: str, type_: FieldType) -> str:
         odd = f"typeof({sql}) NOT IN {_TEXT} AND typeof({sql}) NOT LIKE 'ENUM%'"
         message = "a key is text, and it is compared with a value of another type: cast that to VARCHAR"
     elif type_.base == "integer":
-        odd = f"typeof({sql}) IN ('DOUBLE', 'FLOAT') AND abs(TRY_CAST({sql} AS DOUBLE)) >= {_EXACT}"
+        odd = _is_inexact(sql, 0)
         message = "a key is a whole number, and it is compared with a double that is too large to be exact"
     else:
         return value
     return f"CASE WHEN {odd} THEN CAST(error('{message}') AS {type_.duckdb}) ELSE {value} END"
+
+
+def _is_inexact(sql: str, scale: int) -> str:
+    """Whether a value is a float so large that DuckDB takes exact numbers of that scale beside it for equal."""
+    size = f"abs(TRY_CAST({sql} AS DOUBLE))"
+    return " OR ".join(f"(typeof({sql}) = '{t}' AND {size} >= {limit} / 1e{scale})" for t, limit in _EXACT.items())
+
+
+def bound_query(sql: str, type_: FieldType, operator: str) -> str:
+    """A query for the bound that a parameter of a type may be sent for `field operator value`.
+
+    It answers no row for NULL, which bounds nothing in. It answers NULL where the type has no value as near
+    that keeps all rows: 1.5 becomes 2 for `n < 1.5`, and cannot become 2 for `n > 1.5`. It is NULL too where
+    DuckDB compares otherwise than the type does.
+    """
+    bound = f"TRY_CAST({sql} AS {type_.duckdb})"
+    if type_.base == "string":
+        sound = f"typeof({sql}) = 'VARCHAR'"
+    else:
+        outside = "<=" if operator.startswith(">") else ">="
+        sound = f"isfinite({bound}) AND {bound} {outside} ({sql})"
+        if type_.base in ("integer", "decimal"):
+            sound += f" AND NOT ({_is_inexact(sql, type_.scale)})"
+    return f"SELECT CASE WHEN {sound} THEN {bound} END WHERE ({sql}) IS NOT NULL"
+
+
+_OPENING = frozenset({TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE})
+_CLOSING = frozenset({TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE})
+#: What stands behind an expression of a SELECT list.
+_ENDS = _CLOSING | {
+    TokenType.COMMA, TokenType.FROM, TokenType.WHERE, TokenType.GROUP_BY, TokenType.HAVING, TokenType.QUALIFY,
+    TokenType.WINDOW, TokenType.ORDER_BY, TokenType.LIMIT, TokenType.OFFSET, TokenType.UNION, TokenType.EXCEPT,
+    TokenType.INTERSECT, TokenType.USING,
+}  # fmt: skip
 
 
 class Splicer:
@@ -57,16 +91,24 @@ class Splicer:
 
     Args:
         hidden: the staged parameter columns of a relation, which `*` must not show.
+        title: what DuckDB calls a column that is an expression without an alias.
     """
 
     def __init__(
-        self, binder: Binder, text: Text, tree: exp.Expr, table: Table, hidden: Callable[[Relation], Iterable[str]]
+        self,
+        binder: Binder,
+        text: Text,
+        tree: exp.Expr,
+        table: Table,
+        hidden: Callable[[Relation], Iterable[str]],
+        title: Callable[[str], str],
     ) -> None:
         self._binder = binder
         self._sql = text.sql
         self._tree = tree
         self._table = table
         self._hidden = hidden
+        self._title = title
         self._tokens: list[Token] | None = None
         self._bodies: dict[int, dict[int, str]] = {}
 
@@ -77,7 +119,9 @@ class Splicer:
     def _apply(self, start: int, end: int, region: Relation | None) -> str:
         parts = []
         at = start
-        for edit in sorted(self._edits(region), key=lambda e: (e.start, e.end)):
+        edits = set(self._edits(region))
+        edits |= set(self._titles(region, edits))
+        for edit in sorted(edits, key=lambda e: (e.start, e.end)):
             if edit.start < at or edit.end > end:
                 continue  # inside a CTE body that was replaced as a whole
             parts += [self._sql[at : edit.start], edit.text]
@@ -104,6 +148,44 @@ class Splicer:
                     # Nobody reads it, so nothing is fetched for it.
                     width = max(1, len(cte.node.args["alias"].args.get("columns") or ()))
                     yield _Edit(start, end, f"SELECT {', '.join(['NULL'] * width)}")
+
+    def _titles(self, region: Relation | None, edits: set[_Edit]) -> Iterable[_Edit]:
+        """Aliases for the columns whose titles would show an edit: they are called as the user's text says."""
+        for block in self._binder.blocks:
+            for item in block.select.expressions if block.region is region else ():
+                if isinstance(item, exp.Alias | exp.Column | exp.Dot) or item.find(exp.Columns) or star_of(item):
+                    continue
+                first, last = span([item])
+                if any(first <= e.start and e.end <= last for e in edits):
+                    around = [i for i in self._items() if i[0] <= first and last <= i[1]]
+                    start, end = min(around, key=lambda i: i[1] - i[0])
+                    yield _Edit(end, end, f" AS {quoted(self._title(self._sql[start:end]))}")
+
+    def _items(self) -> Iterable[tuple[int, int]]:
+        """Where the expressions of the SELECT lists stand, those of nested queries too."""
+        starts: list[int | None] = [None]
+        before = None
+        keyed = 0  # how deep the parentheses of DISTINCT ON (...) stand
+        for token in self._all_tokens():
+            kind, begun = token.token_type, starts[-1]
+            distinct = before is not None and before.token_type == TokenType.DISTINCT
+            if begun is not None and before is not None and kind in _ENDS and not distinct:
+                yield begun, before.end + 1
+                starts[-1] = token.end + 1 if kind == TokenType.COMMA else None
+            opens = before is not None and before.token_type == TokenType.SELECT
+            if kind == TokenType.SELECT or (kind in (TokenType.DISTINCT, TokenType.ALL) and opens):
+                starts[-1] = token.end + 1
+            elif kind == TokenType.ON and distinct:
+                starts[-1], keyed = None, len(starts)
+            elif kind in _OPENING:
+                starts.append(None)
+            elif kind in _CLOSING:
+                starts.pop()
+                if len(starts) == keyed:
+                    starts[-1], keyed = token.end + 1, 0
+            before = token
+        if before is not None and starts[-1] is not None:
+            yield starts[-1], before.end + 1
 
     def _names_resource(self, table: exp.Table) -> bool:
         return len(table.parts) >= 3
@@ -208,8 +290,8 @@ class Splicer:
         return max(t.start for t in self._all_tokens() if t.token_type == TokenType.FROM and t.start < first)
 
 
-class KeyQueries:
-    """Builds queries over staged tables from parts of the bound statement."""
+class StagedSql:
+    """Renders parts of the bound statement over staged tables."""
 
     def __init__(self, binder: Binder, table: Table) -> None:
         self._binder = binder
@@ -232,6 +314,8 @@ class KeyQueries:
         else:
             node = relation.node.copy()
             node.set("joins", None)
+            if isinstance(node, exp.Values) and not node.alias:
+                node.set("alias", exp.TableAlias(this=exp.to_identifier(relation.alias, quoted=True)))
             found = self.sql(node, recursive)
         if not lacking:
             return found

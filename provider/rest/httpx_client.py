@@ -38,16 +38,21 @@ class HttpxTransport:
     @asynccontextmanager
     async def stream(self, request: Request) -> AsyncIterator[Stream]:
         """Send a request; its answer's body arrives as it is read."""
-        built = self._client.build_request(
-            request.method, request.url, headers=list(request.headers), content=request.body
-        )
+        headers, body = list(request.headers), request.body
+        content: bytes | AsyncIterator[bytes] | None
+        if body is None or isinstance(body, bytes):
+            content = body
+        else:
+            headers.append(("Content-Length", str(body.size)))
+            content = body.chunks()
+        built = self._client.build_request(request.method, request.url, headers=headers, content=content)
         try:
             response = await self._client.send(built, stream=True, follow_redirects=False)
         except httpx.HTTPError as e:
             raise _failure(request, e) from None
         try:
-            headers = tuple(response.headers.multi_items())
-            yield Stream(response.status_code, headers, self._chunks(request, response))
+            received = tuple(response.headers.multi_items())
+            yield Stream(response.status_code, received, self._chunks(request, response))
         finally:
             await response.aclose()
 

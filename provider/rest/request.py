@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from urllib.parse import quote
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import cast
+from urllib.parse import quote, urlsplit
 
-from provider.catalog.catalog import Method, Provider, Service, path_placeholders
+from provider.catalog.catalog import Location, Method, Provider, Service, path_placeholders
+from provider.catalog.types import TIME_UNITS, FieldType
 from provider.errors import BindError
+from provider.rest.destination import LARGEST, Destination
+from provider.rest.multipart import Attachment, Form, Part
+from provider.rest.waits import Waits
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 #: What a JSON body can hold.
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
@@ -18,7 +26,11 @@ Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 class Call:
     """One call of a method, without host and credentials: it may be shown, logged and compared.
 
-    `path` and `query` are percent-encoded; `body` is JSON text or None. `template` is for messages.
+    `path` is percent-encoded, `query` is not yet; `body` is JSON text or None. `template` is for messages.
+    `link` is an absolute URL at the provider's own origin that the API named itself, as it does for the next
+    page; it stands in place of path and query. `reads` says that the manifest calls the method a read.
+    `account` is the account that asks, '' where a provider's accounts have no names. `form` stands in place of a
+    body where files are sent; `saves` says where the bytes of the answer go, if it is a file that is kept.
     """
 
     http_method: str
@@ -26,28 +38,58 @@ class Call:
     query: tuple[tuple[str, str], ...]
     body: bytes | None
     template: str
+    link: str | None = None
+    reads: bool = False
+    account: str = ""
+    form: Form | None = None
+    saves: Destination | None = None
 
-    def with_query(self, **values: str) -> Call:
-        """The same call with query parameters set; those that stand already are replaced."""
-        kept = tuple((k, v) for k, v in self.query if k not in values)
-        return replace(self, query=kept + tuple(values.items()))
+    def value(self, name: str, location: Location = "query") -> Json:
+        """The value of a parameter of the query or of the JSON body, None when it has none."""
+        if location == "query":
+            return next((v for k, v in self.query if k == name), None)
+        members: dict[str, Json] = json.loads(self.body or b"{}")
+        return members.get(name)
 
-    def has_query(self, name: str) -> bool:
-        """Whether a query parameter is given."""
-        return any(k == name for k, _ in self.query)
+    def with_value(self, name: str, value: Json, location: Location = "query") -> Call:
+        """The same call with one parameter of the query or of the JSON body set, in place of an earlier value."""
+        if location == "query":
+            kept = tuple((k, v) for k, v in self.query if k != name)
+            return replace(self, query=(*kept, (name, _text(value))))
+        body = json.dumps({**json.loads(self.body or b"{}"), name: value}, ensure_ascii=False, allow_nan=False)
+        return replace(self, body=body.encode())
 
     @property
     def target(self) -> str:
-        """Path and query as they stand on the request line."""
+        """Path and query as they stand on the request line; behind the base URL, unless there is a link."""
+        if self.link is not None:
+            parts = urlsplit(self.link)
+            return f"{parts.path}?{parts.query}" if parts.query else parts.path
         if not self.query:
             return self.path
         pairs = "&".join(f"{quote(k, safe='')}={quote(v, safe='')}" for k, v in self.query)
         return f"{self.path}?{pairs}"
 
     @property
+    def mark(self) -> bytes:
+        """What tells calls of one method apart."""
+        content = self.form.mark if self.form is not None else self.body or b""
+        return b"\0".join((self.account.encode(), self.http_method.encode(), self.target.encode(), content))
+
+    @property
+    def described(self) -> str:
+        """The call with its body, files by name and size, and where the answer goes."""
+        body = str(self.form) if self.form is not None else self.body.decode() if self.body is not None else ""
+        return " ".join(part for part in (str(self), body, f"to {self.saves}" if self.saves else "") if part)
+
+    def url(self, base: str) -> str:
+        """Where the call goes, with a provider's base URL."""
+        return self.link or base + self.target
+
+    @property
     def is_safe(self) -> bool:
-        """Whether the call may be repeated without harm (RFC 9110, section 9.2.1)."""
-        return self.http_method in ("GET", "HEAD", "OPTIONS")
+        """Whether the call may be repeated without harm: a read, or safe by RFC 9110, section 9.2.1."""
+        return self.reads or self.http_method in ("GET", "HEAD", "OPTIONS")
 
     def __str__(self) -> str:
         return f"{self.http_method} {self.target}"
@@ -55,18 +97,32 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a method's calls go: its provider and service, as the catalog has them."""
+    """Where a method's calls go: its provider and service, as the catalog has them, and the account that asks.
+
+    `account` is '' where a provider's accounts have no names.
+    """
 
     provider: Provider
     service: Service
+    account: str = ""
+
+    def of(self, call: Call) -> Target:
+        """The same with the account that a call names."""
+        return replace(self, account=call.account) if call.account else self
+
+    @property
+    def pool(self) -> str:
+        """What connections, limits and pauses are kept by: the provider, or one account of it."""
+        return f"{self.provider.name}/{self.account}" if self.account else self.provider.name
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
     """One request that was sent, for reports and logs: no headers, no bodies, no host.
 
-    `status` is None when no answer came. `seconds` is the time on the wire, `waited` the time before it
-    that a retry or the API's limits asked for.
+    `status` is None when no answer came. `seconds` is the time on the wire, `waits` what
+    was waited for before it. `resource` is the method's: `provider.service.resource`. `resend` counts the times
+    that the same call was sent before.
     """
 
     method: str
@@ -74,14 +130,22 @@ class Exchange:
     status: int | None
     wire_bytes: int
     seconds: float
-    waited: float
+    waits: Waits
+    resource: str = ""
+    resend: int = 0
+
+    @property
+    def waited(self) -> float:
+        """Seconds of all waits."""
+        return self.waits.total
 
 
-def build(method: Method, values: Mapping[str, Json]) -> Call:
+def build(method: Method, values: Mapping[str, Json], files: Mapping[str, Attachment] | None = None) -> Call:
     """Put values where the method wants them.
 
     Args:
         values: by SQL name. None in path and query means: not given. In the body it is JSON null.
+        files: the values of parameters that are files, by SQL name.
 
     Raises:
         BindError: a path parameter that is missing, empty or a dot segment, which would address
@@ -90,7 +154,7 @@ def build(method: Method, values: Mapping[str, Json]) -> Call:
     path = method.path
     for wire in path_placeholders(method.path):
         parameter = next(p for p in method.parameters if p.location == "path" and p.wire == wire)
-        value = _text(values.get(parameter.name))
+        value = _text(sent(values.get(parameter.name), parameter.type))
         if value in ("", ".", ".."):
             raise BindError(
                 f'"{value}" cannot be the {parameter.name} of {method.resource}',
@@ -99,22 +163,90 @@ def build(method: Method, values: Mapping[str, Json]) -> Call:
         path = path.replace("{" + wire + "}", quote(value, safe=""))
     query: list[tuple[str, str]] = []
     body: dict[str, Json] = {}
+    account = ""
     for parameter in method.parameters:
         if parameter.name not in values:
             continue
-        value_ = values[parameter.name]
+        value_ = sent(values[parameter.name], parameter.type)
+        if parameter.location == "account":
+            account = _text(value_)
         if parameter.location == "query" and value_ is not None:
             items = value_ if isinstance(value_, list) else [value_]
             query += [(parameter.wire, _text(item)) for item in items]
-        elif parameter.location == "body":
+        elif parameter.location == "body" and parameter.filename_of is None:
             body[parameter.wire] = value_
     has_body = method.http_method in ("POST", "PUT", "PATCH") and any(p.location == "body" for p in method.parameters)
-    payload = json.dumps(body, ensure_ascii=False, allow_nan=False).encode() if has_body else None
-    return Call(method.http_method, path, tuple(query), payload, method.http)
+    has_json = has_body and not method.files
+    return Call(
+        http_method=method.http_method,
+        path=path,
+        query=tuple(query),
+        body=json.dumps(body, ensure_ascii=False, allow_nan=False).encode() if has_json else None,
+        template=method.http,
+        reads=method.verb == "SELECT",
+        account=account,
+        form=_form(method, body, files or {}) if method.files else None,
+        saves=_destination(values) if method.binary and method.verb == "EXEC" else None,
+    )
+
+
+def _form(method: Method, fields: Mapping[str, Json], files: Mapping[str, Attachment]) -> Form:
+    """The parts of a form: fields first, so that a server knows what a file is for before it comes."""
+    parts = [Part(name, text.encode()) for name, value in fields.items() for name, text in _flat(name, value)]
+    for parameter in method.files:
+        if parameter.name in files:
+            file = files[parameter.name]
+            parts.append(Part(parameter.wire, file.content, file.filename))
+    return Form(tuple(parts))
+
+
+def _flat(name: str, value: Json) -> Iterator[tuple[str, str]]:
+    """A value as a form's fields: `name[key]` for each member of an object, `name[]` for each element of an array."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _flat(f"{name}[{key}]", inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _flat(f"{name}[]", inner)
+    elif value is not None:
+        yield name, _text(value)
+
+
+def _destination(values: Mapping[str, Json]) -> Destination:
+    cap = values.get("max_bytes")
+    return Destination(
+        _text(values.get("to")), values.get("overwrite") is True, cap if isinstance(cap, int) else LARGEST
+    )
+
+
+def sent(value: object, type_: FieldType) -> Json:
+    """A value of a parameter as APIs take it.
+
+    A point in time is ISO 8601 in UTC, or a number where the type has a unit; a day is ISO 8601; a decimal is text, so
+    that no digit is lost.
+    """
+    if isinstance(value, datetime):
+        if type_.unit in TIME_UNITS:
+            since = value.astimezone(UTC) - _EPOCH
+            microseconds = (since.days * 86_400 + since.seconds) * 10**6 + since.microseconds
+            whole, rest = divmod(microseconds * TIME_UNITS[type_.unit], 10**6)
+            return whole if rest == 0 else str(whole + Decimal(rest) / 10**6)
+        return (value.astimezone(UTC) if value.tzinfo else value).isoformat().replace("+00:00", "Z")
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    return cast(Json, value)
 
 
 def addresses_nothing(method: Method, values: Mapping[str, Json]) -> bool:
-    """Whether a path parameter is a value that no object can have, so that a read need not be sent."""
+    """Whether a path parameter is a value that no object can have, or an account that there is not.
+
+    Then a read need not be sent.
+    """
+    for p in method.parameters:
+        if p.location == "account" and values.get(p.name) not in p.enum:
+            return True
     path = (p.name for p in method.parameters if p.location == "path")
     return any(_text(values.get(name)) in ("", ".", "..") for name in path)
 

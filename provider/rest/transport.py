@@ -29,7 +29,7 @@ import zlib
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Protocol, cast
 from weakref import WeakSet
 
 import aiohttp
@@ -42,9 +42,20 @@ from yarl import URL
 
 from provider import errors
 
-__all__ = ["Head", "Limits", "Request", "Response", "Stream", "Timeouts", "Transport"]
+__all__ = ["Certificate", "Head", "Limits", "Request", "Response", "Source", "Stream", "Timeouts", "Transport"]
 
 Headers = tuple[tuple[str, str], ...]
+
+
+class Source(Protocol):
+    """A body that is read while it is sent, so that it need not be in memory: `size` bytes, in `chunks`.
+
+    A TransportError of its own ends the request, and is what the sender raises.
+    """
+
+    size: int
+
+    def chunks(self) -> AsyncIterator[bytes]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +68,14 @@ class Request:
             No user information (`user:secret@`), no blanks; a fragment is not sent.
         headers: in order, repeats allowed. Host, Content-Length, Accept, Accept-Encoding and
             User-Agent are added where missing.
-        body: the whole body, or None for none.
+        body: the whole body, or where it is read from, or None for none.
     """
 
     method: str
-    url: str
-    # Headers and bodies carry secrets, so a traceback or a log never shows them.
+    # Headers, bodies and queries carry secrets, so a traceback or a log never shows them.
+    url: str = field(repr=False)
     headers: Headers = field(default=(), repr=False)
-    body: bytes | None = field(default=None, repr=False)
+    body: bytes | Source | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +83,8 @@ class Head:
     """Status and headers of a response; headers in the order received, repeats kept."""
 
     status: int
-    headers: Headers
+    # They may set a cookie.
+    headers: Headers = field(repr=False)
 
     def header(self, name: str) -> str | None:
         """The value of a header, any case; repeated ones joined by ', '; None when absent."""
@@ -132,6 +144,15 @@ class Limits:
     max_header_bytes: int = 64 * 2**10
 
 
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What this side shows of itself (mutual TLS): PEM files; without `key` the chain's file has it too."""
+
+    chain: str
+    key: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+
 class Transport:
     """Sends requests over one pool of kept-alive connections. One per account, one event loop.
 
@@ -141,6 +162,7 @@ class Transport:
         limits: see `Limits`.
         verify: True checks certificates against certifi's CAs (or SSL_CERT_FILE, SSL_CERT_DIR);
             a path names a CA bundle or directory; False checks nothing.
+        certificate: shown to servers that ask for one.
         allow_plain_http: permit http:// to hosts other than this machine.
         environment_proxies: obey HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY. Loopback hosts
             never go through a proxy. A netrc file is never read.
@@ -153,6 +175,7 @@ class Transport:
         timeouts: Timeouts = Timeouts(),
         limits: Limits = Limits(),
         verify: bool | str = True,
+        certificate: Certificate | None = None,
         allow_plain_http: bool = False,
         environment_proxies: bool = True,
     ) -> None:
@@ -160,6 +183,7 @@ class Transport:
         self._timeouts = timeouts
         self._limits = limits
         self._verify = verify
+        self._certificate = certificate
         self._allow_plain_http = allow_plain_http
         self._environment_proxies = environment_proxies
         self._routes: dict[tuple[str, str], URL | None] = {}
@@ -211,12 +235,13 @@ class Transport:
         proxy = self._route(request, url)
         if self._session is None:
             self._session = self._new_session()
+        payload = _payload(request.body)
         try:
             return await self._session.request(
                 request.method,
                 url,
                 headers=request.headers,
-                data=_payload(request.body),
+                data=payload,
                 allow_redirects=False,
                 proxy=proxy,
                 ssl=self._tls_context() if url.scheme == "https" else True,
@@ -229,6 +254,8 @@ class Transport:
             )
         except _Lost as lost:
             failure = _explain(request, lost, timeouts, self._limits)
+            if isinstance(payload, _Sourced) and payload.failure is not None:
+                failure = payload.failure
         except ValueError as error:
             # A header with a line break in it, say. Its text may quote a secret, so it is not shown.
             failure = _refusal(request, f"The request cannot be written as HTTP ({type(error).__name__}).")
@@ -275,7 +302,7 @@ class Transport:
     def _tls_context(self) -> ssl.SSLContext:
         """Made at the first https request, then shared: loading the CAs takes about 20 ms."""
         if self._tls is None:
-            self._tls = _tls_context(self._verify)
+            self._tls = _tls_context(self._verify, self._certificate)
         return self._tls
 
     def _new_session(self) -> aiohttp.ClientSession:
@@ -304,9 +331,33 @@ def _client_timeout(timeouts: Timeouts) -> aiohttp.ClientTimeout:
 _LARGE = 64 * 2**10
 
 
-def _payload(body: bytes | None) -> bytes | io.BytesIO | None:
+def _payload(body: bytes | Source | None) -> bytes | io.BytesIO | _Sourced | None:
     """The body in the form that the client writes in pieces when it is large."""
-    return body if body is None or len(body) <= _LARGE else io.BytesIO(body)
+    if body is None or isinstance(body, bytes):
+        return body if body is None or len(body) <= _LARGE else io.BytesIO(body)
+    return _Sourced(body)
+
+
+class _Sourced(aiohttp.Payload):
+    """A source as the client takes it; `failure` is the source's own, which the client would hide."""
+
+    def __init__(self, source: Source) -> None:
+        super().__init__(source)
+        self._size = source.size
+        self._source = source
+        self.failure: errors.TransportError | None = None
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        raise TypeError("a body that is read while it is sent is no text")
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        self._consumed = True
+        try:
+            async for chunk in self._source.chunks():
+                await writer.write(chunk)
+        except errors.TransportError as failure:
+            self.failure = failure
+            raise
 
 
 # --- one attempt --------------------------------------------------------------------------------
@@ -614,7 +665,7 @@ def _environment_proxy(scheme: str, host: str) -> URL | None:
     return URL(proxy if "://" in proxy else f"http://{proxy}")
 
 
-def _tls_context(verify: bool | str) -> ssl.SSLContext:
+def _tls_context(verify: bool | str, certificate: Certificate | None) -> ssl.SSLContext:
     """A client context; see `Transport` for what `verify` says."""
     if isinstance(verify, str):
         place = verify
@@ -628,4 +679,13 @@ def _tls_context(verify: bool | str) -> ssl.SSLContext:
     if verify is False:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+    if certificate is not None:
+        try:
+            # Without a password of ours, OpenSSL would ask the terminal for one.
+            context.load_cert_chain(certificate.chain, certificate.key, certificate.password or "")
+        except (OSError, ssl.SSLError) as error:
+            files = " and ".join(filter(None, (certificate.chain, certificate.key)))
+            is_form = isinstance(error, ssl.SSLError)
+            reason = "They are no certificate with its key, in PEM." if is_form else error.strerror or ""
+            raise errors.InterfaceError(f"the client certificate {files} cannot be loaded", reason=reason) from None
     return context

@@ -21,6 +21,7 @@ _LEXEMES = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_NUMBER = re.compile(r'(?P<name>"(?:""|[^"])*"|\$?[A-Za-z_]\w*)|\d[\w.]*')
 _BLANK = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 
 
@@ -30,25 +31,33 @@ class Text:
 
     `original` is the whole script, so that places count its lines. `edits` holds (offset in sql, how much
     larger offsets in sql are than in the original from there on); an offset without one is the same in both.
+    `closed` holds the stretches of sql, (start, end), out of which no name leads: the texts of views.
     """
 
     sql: str
     original: str
     edits: tuple[tuple[int, int], ...] = ()
+    closed: tuple[tuple[int, int], ...] = ()
 
     def place(self, start: int, end: int) -> Place:
         """The user's own text for a stretch of `sql`."""
         return Place(self.original, self._origin(start), max(self._origin(start) + 1, self._origin(end)))
 
     def find(self, name: str) -> Place | None:
-        """Where a name first stands as a word in the user's statement, whatever its case."""
-        word = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)", re.IGNORECASE)
-        found = word.search(self.original, self._origin(0), self._origin(len(self.sql)))
-        return Place(self.original, found.start(), found.end()) if found else None
+        """Where a name first stands as a word in the user's statement, whatever its case; unqualified if it does."""
+        for before in (r"(?<![\w.])", r"(?<!\w)"):
+            word = re.compile(rf"{before}{re.escape(name)}(?!\w)", re.IGNORECASE)
+            if found := word.search(self.original, self._origin(0), self._origin(len(self.sql))):
+                return Place(self.original, found.start(), found.end())
+        return None
 
-    def spliced(self, pieces: Iterable[tuple[int, int, str]]) -> Text:
-        """The text with stretches of its SQL replaced: (start, end, replacement), without overlaps."""
-        pieces = sorted(pieces)
+    def spliced(self, pieces: Iterable[tuple[int, int, str]], closed: Iterable[tuple[int, int, str]] = ()) -> Text:
+        """The text with stretches of its SQL replaced: (start, end, replacement), without overlaps.
+
+        The `closed` are replaced as well, and no name leads out of them.
+        """
+        shut = list(closed)
+        pieces = sorted([*pieces, *shut])
         grown = [(end, len(new) - (end - start)) for start, end, new in pieces]
 
         def growth(offset: int) -> int:
@@ -60,7 +69,14 @@ class Text:
         for start, end, new in pieces:
             sql += self.sql[at:start] + new
             at = end
-        return Text(sql + self.sql[at:], self.original, tuple(sorted(edits)))
+        stretches = [(start + growth(start), end + growth(end)) for start, end in self.closed]
+        stretches += [(start + growth(start), start + growth(start) + len(new)) for start, _, new in shut]
+        return Text(sql + self.sql[at:], self.original, tuple(sorted(edits)), tuple(sorted(stretches)))
+
+    def enclosure(self, start: int, end: int) -> tuple[int, int] | None:
+        """The innermost closed stretch that holds a stretch of `sql`."""
+        around = [c for c in self.closed if c[0] <= start and end <= c[1]]
+        return min(around, key=lambda c: c[1] - c[0], default=None)
 
     def _origin(self, offset: int) -> int:
         return min(max(0, offset - self._shift(offset)), len(self.original))
@@ -102,6 +118,13 @@ def bare(sql: str) -> str:
     return sql[start:end]
 
 
+def without_values(sql: str) -> str:
+    """A statement in one line with ? for its values, and without its comments: it may be shown to anybody."""
+    kept = {"name", "blank", "question", "parameter", "semicolon"}
+    text = _LEXEMES.sub(lambda m: m[0] if m.lastgroup in kept else " " if m["comment"] else "?", sql)
+    return " ".join(_NUMBER.sub(lambda m: m["name"] or "?", text).split())
+
+
 def comments(sql: str) -> Iterator[str]:
     """The comments of a text, with the marks around them."""
     return (m[0] for m in _LEXEMES.finditer(sql) if m["comment"])
@@ -134,6 +157,21 @@ def number_placeholders(script: str, start: int = 0, end: int | None = None) -> 
         edits.append((size, shift))
         at = m.end()
     return Text("".join([*parts, script[at:end]]), script, tuple(edits))
+
+
+_QUERY = re.compile(r"\s*(?:SELECT|FROM)\b", re.IGNORECASE)
+#: What may have a meaning of ours: a name with parts, a call, a value that is to be filled in, a further statement.
+_OURS = re.compile(r"[\w\"]\s*(?:\.(?!\d)|\()|[?${};]")
+
+
+def stands_alone(sql: str) -> bool:
+    """Whether a text is one query without any name of which planning knows more than DuckDB does.
+
+    It has no name with parts, as resources have, no call of a function, as StackQL's have a meaning of their own,
+    and no parameters.
+    """
+    read = _LEXEMES.sub(lambda m: "''" if m["string"] else " " if m["comment"] else m[0], sql)
+    return _QUERY.match(read) is not None and _OURS.search(read) is None
 
 
 def fill(script: str, values: Mapping[str, str]) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import sqlglot
@@ -12,9 +13,11 @@ from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.errors import ParseError as SqlglotParseError
 from sqlglot.errors import SqlglotError
+from sqlglot.parsers.duckdb import DuckDBParser
 from sqlglot.tokens import Token, TokenType  # type: ignore[attr-defined]  # re-exported without saying so
 
-from provider.errors import ParseError
+from provider.errors import ParseError, did_you_mean
+from provider.sql.dialect import Dialect, defined, rewritten
 from provider.sql.scanner import Text, comments, content, number_placeholders, spans
 
 # sqlglot logs that it falls back to an opaque command; such statements go to DuckDB as they are.
@@ -23,20 +26,25 @@ logging.getLogger("sqlglot").setLevel(logging.ERROR)
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A statement for DuckDB that may name resources. `tree` is None where sqlglot cannot read it."""
+    """A statement for DuckDB that may name resources. `tree` is None where sqlglot cannot read it.
+
+    `execs` are the EXECs that stand in it as relations; in `text` the n-th of them is a query of the table
+    `exec_table(n)`, from 0.
+    """
 
     text: Text
     tree: exp.Expr | None
     problem: SqlglotError | None = None
+    execs: tuple[Exec, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """INSERT, UPDATE, REPLACE or DELETE; the target may be a resource or a local table."""
+    """INSERT, UPDATE, REPLACE, DELETE or MERGE; the target may be a resource or a local table."""
 
     text: Text
-    verb: Literal["INSERT", "UPDATE", "REPLACE", "DELETE"]
-    tree: exp.Insert | exp.Update | exp.Delete
+    verb: Literal["INSERT", "UPDATE", "REPLACE", "DELETE", "MERGE"]
+    tree: exp.Insert | exp.Update | exp.Delete | exp.Merge
     hints: frozenset[str]
 
 
@@ -65,11 +73,12 @@ class Exec:
 class Show:
     """`SHOW [EXTENDED] PROVIDERS | SERVICES | RESOURCES | METHODS [IN x] [LIKE 'p' | WHERE ...]`.
 
-    `SHOW INSERT [/*+ REQUIRED */] INTO x` is one too; its scope is the resource, or a method of it.
+    `SHOW INSERT [/*+ REQUIRED */] INTO x` is one too; its scope is the resource, or a method of it. So are
+    `SHOW SETTINGS`, and `SHOW TABLES FROM apiql`; of other schemas the tables are DuckDB's to show.
     """
 
     text: Text
-    what: Literal["PROVIDERS", "SERVICES", "RESOURCES", "METHODS", "INSERT"]
+    what: Literal["PROVIDERS", "SERVICES", "RESOURCES", "METHODS", "INSERT", "SETTINGS", "TABLES"]
     scope: tuple[str, ...]
     scope_span: tuple[int, int]
     extended: bool
@@ -99,21 +108,70 @@ class Explain:
     statement: Statement
 
 
-Statement = Query | Write | Exec | Show | Describe | Explain
+@dataclass(frozen=True, slots=True)
+class Set:
+    """`SET name = value` or `RESET name`, of a setting of ours or of DuckDB's.
 
-_HINT = re.compile(r"/\*\+\s*([A-Za-z_]+)\s*\*/")
+    `value` is None for RESET, and where it is more than one literal or word.
+    """
+
+    text: Text
+    name: str
+    span: tuple[int, int]
+    value: str | None
+    reset: bool
+
+
+Statement = Query | Write | Exec | Show | Describe | Explain | Set
+
+_EXEC_WITHIN = re.compile(r"\([^()']*?\bEXEC\b", re.IGNORECASE)
+_HINT = re.compile(r"/\*\+(.*)\*/", re.DOTALL)
+_OWN_TABLES = re.compile(r"TABLES\s+(?:FROM|IN)\s+apiql\b", re.IGNORECASE)
+_PIVOT = re.compile(r"[\s(]*\(\s*(?:UN)?PIVOT\b", re.IGNORECASE)
 _SUMMARIZE = re.compile(r"(?<=SUMMARIZE)\s+(?:TABLE\s+)?", re.IGNORECASE)
 _EXPLAIN = re.compile(r"EXPLAIN\b(?:(?P<analyze>\s+ANALYZE\b)|\s*\((?P<options>[\w\s,]*)\))?", re.IGNORECASE)
 
 
-def parse(script: str) -> list[Statement]:
+class _DuckDB(DuckDB):
+    """DuckDB's dialect with what may stand behind PIVOT, which sqlglot does not read."""
+
+    class Parser(DuckDBParser):
+        def _parse_simplified_pivot(self, is_unpivot: bool | None = None) -> exp.Pivot:
+            pivot = super()._parse_simplified_pivot(is_unpivot)
+            for name, clause in (
+                ("order", self._parse_order()),
+                ("limit", self._parse_limit()),
+                ("offset", self._parse_offset()),
+            ):
+                if clause:
+                    pivot.set(name, clause)
+            return pivot
+
+
+def parse(script: str, dialect: Dialect | None = None) -> list[Statement]:
     """All statements of a script.
+
+    Args:
+        dialect: how the first of them is read; SET dialect and CREATE MACRO change it for those behind. None for
+            a text that has been read already, and is taken as it is.
 
     Raises:
         ParseError: a statement of ours that is malformed. A query that only sqlglot cannot read is
             returned without a tree: DuckDB may know it.
     """
-    return [parse_one(number_placeholders(script, start, end)) for start, end in spans(script)]
+    found = []
+    for start, end in spans(script):
+        text = number_placeholders(script, start, end)
+        if dialect is None:
+            found.append(parse_one(text))
+            continue
+        if name := defined(text.sql):
+            dialect = replace(dialect, own=dialect.own | {name})
+        statement = parse_one(rewritten(text, dialect))
+        if isinstance(statement, Set) and statement.name == "dialect":
+            dialect = replace(dialect, name="stackql" if statement.value == "stackql" else "duckdb")
+        found.append(statement)
+    return found
 
 
 def parse_one(text: Text) -> Statement:
@@ -131,6 +189,15 @@ def parse_one(text: Text) -> Statement:
         if again := _EXPLAIN.match(text.sql, start):
             raise ParseError("syntax error: EXPLAIN takes one statement", place=text.place(start, again.end()))
         return Explain(text, analyze, ["FORMAT", "JSON"] in options, parse_one(explained))
+    if _EXEC_WITHIN.search(text.sql, start):
+        within, execs = _execs(text)
+        if execs:
+            statement = parse_one(within)
+            if isinstance(statement, Write):
+                statement = Query(statement.text, statement.tree)
+            if not isinstance(statement, Query):
+                raise ParseError("syntax error: EXEC is no part of this", place=text.place(*execs[0].path_span))
+            return replace(statement, execs=execs)
     word = re.match(r"\w*", text.sql[start:])
     match word[0].upper() if word else "":
         case "EXEC":
@@ -141,7 +208,9 @@ def parse_one(text: Text) -> Statement:
             return _describe(text) or _query(text, text.sql)
         case "SUMMARIZE":
             return _summarize(text)
-        case "INSERT" | "UPDATE" | "DELETE" | "WITH" | "REPLACE":
+        case "SET" | "RESET":
+            return _set(text) or _query(text, text.sql)
+        case "INSERT" | "UPDATE" | "DELETE" | "MERGE" | "WITH" | "REPLACE":
             return _write(text, start)
     return _query(text, text.sql)
 
@@ -154,13 +223,28 @@ def _blanked(text: Text, until: int) -> Text:
 def _query(text: Text, sql: str) -> Query:
     try:
         # The line end keeps sqlglot's tokenizer from stumbling over `$name ... ''` at the end of the text.
-        tree = sqlglot.parse_one(sql + "\n", read="duckdb")
+        tree = sqlglot.parse_one(sql + "\n", read=_DuckDB)
     except SqlglotError as e:
         return Query(text, None, e)
     except RecursionError:
         # DuckDB's own parser goes deeper.
         return Query(text, None, SqlglotError("expressions are nested too deeply"))
+    if sql == text.sql and (pivoted := _pivoted_names(tree)):
+        text = text.spliced((start, end, f"(FROM {sql[start:end]}){alias}") for start, end, alias in pivoted)
+        return _query(text, text.sql)
     return Query(text, None if isinstance(tree, exp.Command) else tree)
+
+
+def _pivoted_names(tree: exp.Expr) -> list[tuple[int, int, str]]:
+    """Where a name stands behind PIVOT, which may be a resource's or a CTE's, and the alias of that as a query."""
+    found = []
+    for pivot in tree.find_all(exp.Pivot):
+        table = pivot.this
+        if isinstance(table, exp.Table) and all("end" in p.meta for p in table.parts):
+            first, last = table.parts[0].meta, table.parts[-1].meta
+            name = table.parts[-1].sql(dialect="duckdb")
+            found.append((first["start"], last["end"] + 1, "" if table.alias else f" AS {name}"))
+    return found
 
 
 def _summarize(text: Text) -> Query:
@@ -185,7 +269,9 @@ def parse_failure(query: Query) -> ParseError:
         description = str(first.get("description") or "not SQL").rstrip(".")
         # sqlglot words some messages with its own class names.
         description = re.sub(r" for <class '[\w.]*'>|<class '[\w.]*\.(\w+)'>", r"\1", description)
-        return ParseError(f"syntax error: {description}", place=query.text.place(max(0, end - width), end))
+        place = query.text.place(max(0, end - width), end)
+        remedy = "Write PIVOT behind FROM: SELECT * FROM (PIVOT ...)." if _PIVOT.match(query.text.sql) else ""
+        return ParseError(f"syntax error: {description}", place=place, remedy=remedy)
     return ParseError(f"syntax error: {problem}")
 
 
@@ -196,24 +282,31 @@ def _write(text: Text, start: int) -> Statement:
         # Same grammar as UPDATE; the blank keeps every offset.
         sql = sql[:start] + "UPDATE " + sql[start + 7 :]
     query = _query(text, sql)
-    if not isinstance(query.tree, exp.Insert | exp.Update | exp.Delete):
-        return query
-    verb: Literal["INSERT", "UPDATE", "REPLACE", "DELETE"]
-    if replace:
-        verb = "REPLACE"
-    else:
-        verb = (
-            "INSERT"
-            if isinstance(query.tree, exp.Insert)
-            else "UPDATE"
-            if isinstance(query.tree, exp.Update)
-            else "DELETE"
-        )
-    return Write(text, verb, query.tree, _hints(sql))
+    match query.tree:
+        case exp.Insert():
+            return Write(text, "INSERT", query.tree, _hints(sql))
+        case exp.Update():
+            return Write(text, "REPLACE" if replace else "UPDATE", query.tree, _hints(sql))
+        case exp.Delete():
+            return Write(text, "DELETE", query.tree, _hints(sql))
+        case exp.Merge():
+            return Write(text, "MERGE", query.tree, _hints(sql))
+    return query
 
 
 def _hints(sql: str) -> frozenset[str]:
-    return frozenset(m[1].upper() for comment in comments(sql) if (m := _HINT.fullmatch(comment)))
+    found = (m[1].upper().split() for comment in comments(sql) if (m := _HINT.fullmatch(comment)))
+    return frozenset(word for words in found for word in words)
+
+
+def check_hints(text: Text, hints: frozenset[str], known: Sequence[str]) -> None:
+    """Refuse a hint that a statement does not have, since ignoring it would change what somebody relies on.
+
+    Raises:
+        ParseError: it names the hint, and those that there are.
+    """
+    for hint in sorted(hints - set(known)):
+        raise ParseError(f'unknown hint "{hint}"', place=text.find(hint), remedy=did_you_mean(hint, known))
 
 
 class _Tokens:
@@ -234,6 +327,10 @@ class _Tokens:
 
     def word(self) -> str:
         return self.now.text.upper() if self.now else ""
+
+    def ahead(self, count: int) -> str:
+        """The text of a token further on, '' behind the last one."""
+        return self._tokens[self._at + count].text if self._at + count < len(self._tokens) else ""
 
     def skip(self) -> Token:
         token = self.now
@@ -258,6 +355,14 @@ class _Tokens:
             parts.append(last.text)
         return tuple(parts), (first.start, last.end + 1)
 
+    def closing(self) -> int:
+        """Where the parenthesis closes that was opened before; what stands up to there is consumed."""
+        depth = 0
+        while depth > 0 or not (self.now and self.now.token_type == TokenType.R_PAREN):
+            token = self.skip()
+            depth += (token.token_type == TokenType.L_PAREN) - (token.token_type == TokenType.R_PAREN)
+        return int(self.now.start) if self.now else 0
+
     def rest(self) -> str:
         """The text from here on; everything is consumed."""
         start = self.now.start if self.now else len(self.text.sql)
@@ -272,6 +377,31 @@ class _Tokens:
         at = self.now
         start, end = (at.start, at.end + 1) if at else (len(self.text.sql) - 1, len(self.text.sql))
         return ParseError(f"syntax error: {message}", place=self.text.place(start, end), remedy=self.usage)
+
+
+def exec_table(number: int) -> str:
+    """The table that stands for the EXEC of that number in a query, from 0."""
+    return f"__apiql_exec_{number}"
+
+
+def _execs(text: Text) -> tuple[Text, tuple[Exec, ...]]:
+    """A query with a table in place of each `(EXEC ...)`, and these EXECs."""
+    tokens = _Tokens(text, "(EXEC provider.service.resource.method @name='value', ... @@json='{...}')")
+    edits: list[tuple[int, int, str]] = []
+    execs: list[Exec] = []
+    before = None
+    while token := tokens.now:
+        opened = before is not None and before.token_type == TokenType.L_PAREN
+        # A column may be called exec; no expression has a dotted name behind it.
+        if opened and tokens.ahead(2) == "." and tokens.take("EXEC"):
+            end = tokens.closing()
+            blank = re.sub(r"[^\n]", " ", text.sql[: token.start])
+            execs.append(_exec(Text(blank + text.sql[token.start : end], text.original, text.edits)))
+            edits.append((token.start, end, f"SELECT * FROM {exec_table(len(execs) - 1)}"))
+        before = tokens.now
+        if before is not None:
+            tokens.skip()
+    return (text.spliced(edits) if edits else text), tuple(execs)
 
 
 def _exec(text: Text) -> Exec:
@@ -325,8 +455,10 @@ def _show(text: Text) -> Show | None:
     tokens = _Tokens(text, "SHOW [EXTENDED] PROVIDERS | SERVICES | RESOURCES | METHODS [IN name] [LIKE 'pattern']")
     tokens.skip()
     extended = bool(tokens.take("EXTENDED"))
-    what = tokens.take("PROVIDERS", "SERVICES", "RESOURCES", "METHODS", "INSERT")
+    what = tokens.take("PROVIDERS", "SERVICES", "RESOURCES", "METHODS", "INSERT", "SETTINGS", "TABLES")
     if not what:
+        return None
+    if what == "TABLES" and not _OWN_TABLES.search(text.sql):
         return None
     if what == "INSERT":
         return _show_insert(text, extended)
@@ -351,7 +483,29 @@ def _show_insert(text: Text, extended: bool) -> Show:
         raise tokens.error('expected "INTO"')
     scope, span = tokens.path()
     tokens.end()
-    return Show(text, "INSERT", scope, span, extended, None, None, _hints(text.sql))
+    hints = _hints(text.sql)
+    check_hints(text, hints, ("REQUIRED",))
+    return Show(text, "INSERT", scope, span, extended, None, None, hints)
+
+
+def _set(text: Text) -> Set | None:
+    tokens = _Tokens(text, "SET name = value, RESET name")
+    reset = tokens.skip().text.upper() == "RESET"
+    tokens.take("SESSION", "GLOBAL", "LOCAL")
+    token = tokens.now
+    if token is None or not re.fullmatch(r"[A-Za-z_]\w*", token.text) or tokens.take("VARIABLE"):
+        return None
+    tokens.skip()
+    name, span = token.text.lower(), (token.start, token.end + 1)
+    if reset:
+        return Set(text, name, span, None, True)
+    if not tokens.take("=", "TO"):
+        return None
+    start = tokens.now.start if tokens.now else len(text.sql)
+    value = tokens.skip().text if tokens.now else None
+    if tokens.now:
+        value = text.sql[start:].strip() if value == "-" else None
+    return Set(text, name, span, value, False)
 
 
 def _describe(text: Text) -> Describe | None:

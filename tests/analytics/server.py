@@ -9,12 +9,10 @@ from datetime import date
 from decimal import Decimal
 
 from tests.analytics.rows import TABLES, Row, Value
-from tests.oracle.server import Server
+from tests.oracle.server import GONE, NOT_FOUND, Reply, Server
 
 PAGE = 250
-_NOT_FOUND = (404, b'{"error":{"code":"not_found","message":"no such object"}}')
-_GONE = (404, b'{"error":{"code":"unknown_url","message":"no such endpoint"}}')
-_BAD = (400, b'{"error":{"code":"bad_request","message":"not as documented"}}')
+_BAD: Reply = (400, b'{"error":{"code":"bad_request","message":"not as documented"}}', ())
 
 #: Amounts that are sent as JSON numbers; the others are strings.
 _NUMBERS = frozenset({"o_totalprice", "s_acctbal", "p_retailprice", "l_quantity", "l_discount"})
@@ -69,7 +67,7 @@ class Wholesale(Server):
                 for row in self._rows[collection]:
                     found[str(row.values[column])].append(row)
 
-    def _answer(self, path: str, query: dict[str, str]) -> tuple[int, bytes]:
+    def _answer(self, path: str, query: dict[str, str]) -> Reply:
         match path.split("/")[1:]:
             case [collection] if collection in _COLLECTIONS:
                 return _page(collection, self._rows[collection], query)
@@ -78,15 +76,15 @@ class Wholesale(Server):
                 if query or not key.isdigit():
                     return _BAD
                 rows = self._index[collection, column].get(key)
-                return (200, rows[0].body) if rows else _NOT_FOUND
+                return (200, rows[0].body, ()) if rows else NOT_FOUND
             case [parent, key, child] if (parent, child) in _CHILDREN:
                 if not key.isdigit():
                     return _BAD
                 return _page(child, self._index[child, _CHILDREN[parent, child]].get(key, []), query)
-        return _GONE
+        return GONE
 
 
-def _page(collection: str, rows: list[_Sent], query: dict[str, str]) -> tuple[int, bytes]:
+def _page(collection: str, rows: list[_Sent], query: dict[str, str]) -> Reply:
     start, size = 0, 20
     if collection == "orders":
         if query.get("order", "asc") not in ("asc", "desc"):
@@ -105,7 +103,7 @@ def _page(collection: str, rows: list[_Sent], query: dict[str, str]) -> tuple[in
         return _BAD
     body = {"has_more": start + size < len(rows), "next": f"c{start + size}"}
     page = b",".join(r.body for r in rows[start : start + size])
-    return 200, b'{"data":[%b],"paging":%b}' % (page, json.dumps(body).encode())
+    return 200, b'{"data":[%b],"paging":%b}' % (page, json.dumps(body).encode()), ()
 
 
 def _sent(values: dict[str, Value]) -> _Sent:

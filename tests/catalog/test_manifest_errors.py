@@ -121,13 +121,22 @@ def test_a_path_parameter_that_is_not_in_the_path(tmp_path: Path) -> None:
         ("rows: $.data", "rows: data", "write a path from the root", ""),
         ("param: buyer,", "param: bayer,", 'no parameter "bayer"', "Did you mean buyer?"),
         ("pushdown: {buyer", "pushdown: {bayer", 'pushdown "bayer" is no field', "Did you mean buyer?"),
+        ("{param: buyer, match: exact}", "[{param: buyer, match: exact}, {param: bayer, operator: '<'}]",
+         'no parameter "bayer"', "Did you mean buyer?"),
+        ("{param: buyer, match: exact}", "[{param: buyer, mach: exact}]",
+         'unknown key "mach" in', "Did you mean match?"),
+        ("query: {buyer: {type: string}}", "query: {buyer: {type: integer}}",
+         'the field is string, and its parameter "buyer" is integer', "Give both the same type"),
+        ("query: {buyer: {type: string}}\n        pushdown: {buyer: {param: buyer, match: exact}}",
+         "query: {buyer: {type: object}}\n        pushdown: {buyer: {param: buyer, match: exact, operator: '<'}}",
+         'operator "<" compares values that have no order: object', ""),
         ("{field: placed_at}", "{field: place_at}", 'sorted_by "place_at" is no field',
          "Did you mean placed_at?"),
         ("{field: placed_at}", "{field: id, param: order}", 'no parameter "order"', "Candidates: buyer"),
         ("{id: order_id}", "{id: order}", 'no method has the parameter "order"', "Did you mean order_id?"),
         ("buyer: {type: string}\n", "buyer: {type: string, versions: [v3]}\n", 'no version "v3"', "v1, v2"),
-        ("        rows: $.data\n", "        returns: shop.sales.order\n", 'no resource "shop.sales.order"',
-         "Did you mean shop.sales.orders?"),
+        ("        rows: $.data\n", "        rows: $.data\n        returns: shop.sales.order\n",
+         'no resource "shop.sales.order"', "Did you mean shop.sales.orders?"),
         ("aliases: [list]", "aliases: [get_order]", '"get_order" already means get_order', ""),
         ("GET /orders\n", "GET /orders/{\n", "unbalanced or empty braces", ""),
         ("GET /orders/{order_id}'", "GET /{order_id}/{order_id}'", "{order_id} stands twice", ""),
@@ -138,11 +147,22 @@ def test_a_path_parameter_that_is_not_in_the_path(tmp_path: Path) -> None:
         ("service: sales", "servise: sales", "either the key `provider` or the key `service`", ""),
         ("service: sales", "service: 5", "service: a name is text", ""),
         ("base_url: {default: http://127.0.0.1:9/v1}", "base_url: http://127.0.0.1:9", "base_url: ", ""),
-        ("kind: cursor,", "kind: curser,", "cursor.kind: Input should be 'cursor'", "Did you mean cursor?"),
-        ("pagination:\n", "auth: {type: beare, env: X}\npagination:\n", "auth: Input tag 'beare'", ""),
+        ("kind: cursor, param: after, next: $.next", "kind: offset, param: after, ends: total",
+         "pagination.cursor: ends: total needs total or total_header", ""),
+        ("kind: cursor, param: after, next: $.next", "kind: keyset, param: after, field: idd, ends: empty_page",
+         'pagination "cursor" goes on from "idd", which is no field', "Did you mean id?"),
+        ("next: $.next", "nxt: $.next, next: $.next", 'unknown key "nxt" in pagination.cursor', "Did you mean next?"),
+        ("next: $.next", "next: $.data.next",
+         'pagination "cursor" reads $.data.next, and the rows are declared at $.data', "Correct rows"),
+        ("next: $.next", "next: $.next, in: body", "into the body, and GET /orders has none", "Leave out in: body."),
+        ("{field: placed_at}", "{field: placed_at, reversible: true}",
+         "reversible needs the param that sets the direction", ""),
+        ("kind: cursor,", "kind: curser,", 'pagination.cursor: no kind "curser"', "Did you mean cursor?"),
+        ("pagination:\n", "auth: {type: beare, env: X}\npagination:\n",
+         'auth: no type "beare"', "Did you mean bearer?"),
         ("pagination:\n", "auth: {type: bearer, enw: X, env: X}\npagination:\n", 'unknown key "enw" in auth',
          "Did you mean env?"),
-        ("pagination:\n", "missing: {pattern: '('}\npagination:\n", "not a regular expression", ""),
+        ("pagination:\n", "answers: [{headers: {x: '('}, means: fail}]\npagination:\n", "not a regular expression", ""),
     ],
 )  # fmt: skip
 def test_other_mistakes_name_their_place(tmp_path: Path, old: str, new: str, summary: str, remedy: str) -> None:
@@ -152,6 +172,21 @@ def test_other_mistakes_name_their_place(tmp_path: Path, old: str, new: str, sum
     assert "shop.yaml:" in text
     assert "^" in text
     assert remedy in text
+
+
+def test_the_bounds_of_a_window_are_required_parameters(tmp_path: Path) -> None:
+    window = "kind: time_window, from: buyer, to: until, step: 5"
+    text, _ = error_of(tmp_path, change("kind: cursor, param: after, next: $.next", window))
+    assert text == (
+        'pagination "cursor" needs "buyer" as a required parameter of the query (and 1 more)\n'
+        "  shop.yaml:22:19\n"
+        " 22 |         paginate: cursor\n"
+        "    |                   ^^^^^^\n"
+        '  pagination "cursor" needs "until" as a required parameter of the query\n'
+        "    shop.yaml:22:19\n"
+        "   22 |         paginate: cursor\n"
+        "      |                   ^^^^^^"
+    )
 
 
 def test_a_wrong_field_of_an_answer_is_reported_once(tmp_path: Path) -> None:
@@ -250,3 +285,43 @@ def test_the_files_of_a_folder_are_all_checked(tmp_path: Path) -> None:
 def test_an_empty_folder_is_no_folder_of_manifests(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="no manifests"):
         check(tmp_path)
+
+
+OPERATION = (
+    "create_order: {sql: INSERT, http: POST /orders, body: {live: {type: boolean, streams: true}}, AND}\n"
+    "      follow: {sql: EXEC, http: 'GET /orders/{order_id}/events', query: {behind: {}}, stream: {}}\n"
+    "      get_order: {sql: SELECT, http: 'GET /orders/{order_id}'}\n"
+)
+AWAIT = "await: {method: shop.sales.orders.get_order, parameters: {order_id: $.id}, state: $.state, done: [x]}"
+WANTED = (
+    ", wanted: {states: [y], calls: $.c, id: $.i, name: $.n, arguments: $.a, method: shop.sales.orders.follow, "
+    "param: outputs, id_key: k, value_key: v}}"
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("", "", ""),
+        ("orders.get_order,", "orders.get_ordr,", 'no method "shop.sales.orders.get_ordr"'),
+        ("orders.get_order,", "orders.list_orders,", "shop.sales.orders.list_orders does not read one object"),
+        ("parameters: {order_id", "parameters: {ordr_id", 'no parameter "ordr_id" of shop.sales.orders.get_order'),
+        ("parameters: {order_id: $.id}, ", "", 'parameters lacks "order_id", which shop.sales.orders.get_order needs'),
+        ("done: [x]", "done: []", "nothing would end the waiting well"),
+        ("done: [x]", "done: [x], failed: [x]", "the state 'x' stands in two lists"),
+        ("done: [x]}", f"done: [x]{WANTED}", 'no parameter "outputs" in the body of shop.sales.orders.follow'),
+        ("stream: {}", "stream: {resume: {}}", "a stream is resumed with a `header` or with a `param`"),
+        ("stream: {}", "stream: {resume: {param: behnd}}", 'no parameter "behnd" in the query'),
+        ("sql: EXEC, http", "sql: SELECT, http", "a method that always answers with a stream is called with EXEC"),
+        (AWAIT, "stream: {resume: {header: Last-Event-ID}}", "only a GET is resumed"),
+    ],
+)
+def test_what_operations_and_streams_refer_to_must_exist(tmp_path: Path, old: str, new: str, said: str) -> None:
+    text = change("get_order: {sql: SELECT, http: 'GET /orders/{order_id}'}\n", OPERATION.replace("AND", AWAIT))
+    if not said:
+        (tmp_path / "shop.yaml").write_text(text, encoding="utf-8")
+        assert check(tmp_path / "shop.yaml") == ["shop.sales.orders"]
+        return
+    assert text.count(old) == 1, old
+    told, _ = error_of(tmp_path, text.replace(old, new))
+    assert said in " ".join(told.split())

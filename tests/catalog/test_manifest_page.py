@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from provider.catalog import credentials, failures, manifest, paging, types
+from provider.catalog import credentials, failures, limits, manifest, paging, types, waiting
 from provider.catalog.loader import Catalog, bundled, check
 from provider.catalog.model import Model
 from provider.catalog.yamltext import documents
@@ -21,16 +21,44 @@ HEADINGS: dict[type[BaseModel], str] = {
     manifest.BaseUrl: "base_url",
     credentials.Bearer: "auth: bearer",
     credentials.ApiKey: "auth: api_key",
+    credentials.Basic: "auth: basic",
+    credentials.ClientCredentials: "auth: oauth2_client_credentials",
+    credentials.RefreshToken: "auth: oauth2_refresh_token",
+    credentials.Login: "login",
+    credentials.JwtBearer: "auth: oauth2_jwt_bearer",
+    credentials.Jwt: "auth: jwt",
+    credentials.Assertion: "assertion",
+    credentials.Session: "auth: session",
+    credentials.AwsSigV4: "auth: aws_sigv4",
     credentials.NoAuth: "auth: none",
+    credentials.ClientCertificate: "client_certificate",
     failures.Errors: "errors",
-    failures.Missing: "missing",
-    paging.CursorPages: "pagination",
+    failures.Answer: "answers",
+    limits.Limits: "limits",
+    limits.Budget: "budget",
+    limits.Wait: "waits",
+    limits.Idempotency: "idempotency",
+    paging.CursorPages: "pagination: cursor",
+    paging.HeaderCursorPages: "pagination: header_cursor",
+    paging.KeysetPages: "pagination: keyset",
+    paging.OffsetPages: "pagination: offset",
+    paging.NumberedPages: "pagination: page_number",
+    paging.LinkPages: "pagination: json_link",
+    paging.HeaderLinkPages: "pagination: header_link",
+    paging.WindowPages: "pagination: time_window",
+    paging.SinglePage: "pagination: single",
     paging.PageSize: "size",
     manifest.ServiceDocument: "The service document",
     manifest.Versions: "versions",
     manifest.Resource: "resource",
     manifest.ResourceField: "field",
     manifest.Method: "method",
+    waiting.Await: "await",
+    waiting.Wanted: "wanted",
+    waiting.EventStream: "stream",
+    waiting.StreamFailure: "stream: failure",
+    waiting.StreamText: "stream: text",
+    waiting.Resume: "stream: resume",
     manifest.Parameter: "parameter",
     manifest.Pushdown: "pushdown",
     manifest.SortedBy: "sorted_by",
@@ -60,7 +88,7 @@ def write(folder: Path, text: str) -> Path:
 
 def models() -> set[type[BaseModel]]:
     """The models that a document is made of; those with a leading underscore are only shared parts."""
-    modules = (manifest, credentials, failures, paging)
+    modules = (manifest, credentials, failures, paging, limits, waiting)
     found = (v for module in modules for v in vars(module).values() if isinstance(v, type) and issubclass(v, BaseModel))
     return {m for m in found if m not in (BaseModel, Model) and not m.__name__.startswith("_")}
 
@@ -72,7 +100,7 @@ def test_every_block_of_the_format_has_a_section() -> None:
 @pytest.mark.parametrize("model", HEADINGS, ids=lambda model: model.__name__)
 def test_a_section_tells_all_keys_and_which_are_needed(model: type[BaseModel]) -> None:
     rows = re.findall(r"^\| `(\w+)` \| (yes|) \|", section(HEADINGS[model]), re.MULTILINE)
-    assert dict(rows) == {n: "yes" if f.is_required() else "" for n, f in model.model_fields.items()}
+    assert dict(rows) == {f.alias or n: "yes" if f.is_required() else "" for n, f in model.model_fields.items()}
 
 
 def test_every_type_is_told_with_its_duckdb_type() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from provider.catalog.catalog import Service
 from provider.catalog.loader import Catalog, bundled, check
+from provider.catalog.paging import CursorPages
 from provider.errors import BindError
 
 # resource, method, verb, HTTP, required parameters (SQL's names), other parameters; versions that have it.
@@ -231,7 +232,7 @@ def test_every_list_pages_and_is_sorted_by_creation(version: str) -> None:
             assert method.is_list == method.name.startswith("list_")
             if method.is_list:
                 assert method.rows == ("data",)
-                assert method.pages is not None
+                assert isinstance(method.pages, CursorPages)
                 assert method.pages.param == "after"
                 by = method.sorted_by
                 assert by is not None
@@ -246,7 +247,8 @@ def test_only_run_id_of_messages_is_pushed_down() -> None:
         (m.name, field, push.param, push.match, push.operator)
         for r in assistants("v2").resources.values()
         for m in r.methods
-        for field, push in m.pushdown.items()
+        for field, pushed in m.pushdown.items()
+        for push in pushed
     }
     assert pushed == {("list_messages", "run_id", "run_id", "exact", "=")}
 

@@ -4,7 +4,7 @@ A `sql` block runs on the support desk (tests/docs/world.py), a `python` block i
 commands of a `console` block are run or looked up, `yaml` is loaded. The `text` block right behind a block is what it
 prints, and `--update-snapshots` writes it; `sql error` is a block whose statements fail. `<!-- not run: why -->`
 above a block leaves it out, and `<!-- emulator: empty -->` at the top of a page gives it a new emulator instead of
-the support desk.
+the support desk; with `<!-- clock: running -->` time goes on there.
 """
 
 from __future__ import annotations
@@ -36,8 +36,11 @@ ELSEWHERE = {
 @contextmanager
 def world_of(page: Path, files: Path) -> Iterator[World]:
     """What the page's blocks run on."""
-    if not page.read_text(encoding="utf-8").startswith("<!-- emulator: empty -->"):
+    source = page.read_text(encoding="utf-8")
+    if not source.startswith("<!-- emulator: empty -->"):
         with support_desk(files) as desk:
+            if source.startswith("<!-- clock: running -->"):
+                desk.clock.start()
             yield desk
         return
     clock = Clock()

@@ -161,3 +161,15 @@ def test_the_command_reports_an_unusable_folder(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert done.stderr.startswith("InterfaceError: cannot open the emulator's data in")
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InterfaceError, match=r"cannot use .*file/data"), Emulator(tmp_path / "file" / "data"):
+        pass
+
+
+def test_a_data_file_that_cannot_be_opened_is_told(tmp_path: Path) -> None:
+    (tmp_path / "emulator.sqlite3").mkdir()
+    with pytest.raises(InterfaceError, match="cannot open the emulator's data"), Emulator(tmp_path):
+        pass

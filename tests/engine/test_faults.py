@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import _thread
+import asyncio
 import json
-from collections.abc import Callable
+import signal
+import threading
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import httpx
@@ -13,7 +15,7 @@ import pytest
 import provider
 from provider.errors import ApiError, Cancelled, InterfaceError, OutcomeUnknown, PartlyDone
 
-Answer = Callable[[httpx.Request], httpx.Response]
+Answer = Callable[[httpx.Request], httpx.Response] | Callable[[httpx.Request], Coroutine[None, None, httpx.Response]]
 ENVIRON = {"OPENAI_API_KEY": "sk-secret"}
 
 
@@ -69,9 +71,9 @@ def test_a_write_that_a_server_fails_at_is_unknown_and_sent_once(status: int) ->
 
 def test_a_write_of_several_rows_says_what_was_done_and_what_is_unknown() -> None:
     answers = iter([httpx.Response(200, json={"id": "asst_1"}), httpx.Response(504), httpx.Response(200, json={})])
-    with connect(lambda _: next(answers)) as conn, pytest.raises(PartlyDone) as caught:
+    with connect(lambda _: next(answers), max_concurrency=1) as conn, pytest.raises(PartlyDone) as caught:
         conn.execute("INSERT INTO openai.assistants.assistants (model) VALUES ('a'), ('b'), ('c')")
-    assert "Done: 1. Row 2 (POST /assistants): its outcome is unknown. Not sent: 1." in str(caught.value)
+    assert "Done: 1. Refused: 0. Outcome unknown: 1 (row 2). Not sent: 1." in str(caught.value)
 
 
 def test_missing_credentials_are_no_half_done_write() -> None:
@@ -140,11 +142,50 @@ def test_a_secret_in_the_base_url_is_refused_and_not_shown(url: str) -> None:
 
 
 def test_an_interrupted_write_says_what_is_known_of_it() -> None:
-    def answer(request: httpx.Request) -> httpx.Response:
+    async def answer(request: httpx.Request) -> httpx.Response:
         if json.loads(request.content)["model"] == "b":
-            _thread.interrupt_main()
+            ident = threading.main_thread().ident
+            assert ident is not None
+            signal.pthread_kill(ident, signal.SIGINT)
+            await asyncio.Event().wait()  # until it is given up
         return httpx.Response(200, json={"id": "asst_1"})
 
-    with connect(answer) as conn, pytest.raises(Cancelled, match="was interrupted") as caught:
+    with connect(answer, max_concurrency=1) as conn, pytest.raises(Cancelled, match="was interrupted") as caught:
         conn.execute("INSERT INTO openai.assistants.assistants (model) VALUES ('a'), ('b'), ('c')")
-    assert "Done: 1. Row 2 (POST /assistants): its outcome is unknown. Not sent: 1." in str(caught.value)
+    assert "Done: 1. Refused: 0. Outcome unknown: 1 (row 2). Not sent: 1." in str(caught.value)
+
+
+def odd(_: httpx.Request) -> httpx.Response:
+    data = [{"id": "m1", "created_at": "soon"}, {"id": "m2", "created_at": 5}]
+    return httpx.Response(200, json={"object": "list", "data": data, "last_id": "m2", "has_more": False})
+
+
+ODD = "SELECT id, created_at FROM openai.assistants.messages WHERE thread_id = 'thread_a' ORDER BY id"
+
+
+def test_a_value_that_does_not_fit_is_an_error_unless_it_may_be_null() -> None:
+    with connect(odd) as conn, pytest.raises(provider.DataError, match="created_at"):
+        conn.execute(ODD)
+    with connect(odd, on_bad_value="null") as conn:
+        cursor = conn.execute(ODD)
+        assert cursor.fetchall() == [("m1", None), ("m2", 5)]
+        assert cursor.report.scans[0].bad_values == {"created_at": 1}
+
+
+def test_all_values_may_be_text() -> None:
+    with connect(odd, on_bad_value="text") as conn:
+        assert conn.execute(ODD).fetchall() == [("m1", "soon"), ("m2", "5")]
+
+
+def test_what_becomes_of_bad_values_can_be_set() -> None:
+    with connect(odd) as conn:
+        conn.execute("SET on_bad_value = 'null'")
+        assert conn.execute(ODD).fetchall() == [("m1", None), ("m2", 5)]
+        conn.execute("RESET on_bad_value")
+        with pytest.raises(provider.DataError):
+            conn.execute(ODD)
+
+
+def test_an_unknown_way_with_bad_values_is_an_error() -> None:
+    with pytest.raises(InterfaceError, match="on_bad_value"):
+        provider.connect(on_bad_value="nul")  # type: ignore[arg-type]

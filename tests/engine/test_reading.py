@@ -490,12 +490,12 @@ def test_a_script_ends_at_the_first_error(over: Any, world: Any) -> None:
 
 
 def test_progress_and_trace_are_told(over: Any, world: Any) -> None:
-    seen: list[tuple[int, int]] = []
+    seen: list[provider.Progress] = []
     traced: list[Any] = []
-    conn = over(progress=lambda requests, rows: seen.append((requests, rows)), trace=traced.append)
+    conn = over(progress=seen.append, trace=traced.append)
     sql = world.real("SELECT id FROM openai.assistants.messages WHERE thread_id IN ('thread_a', 'thread_b')")
     conn.execute(sql).fetchall()
-    assert seen[-1] == (2, 7)
+    assert (seen[-1].requests, seen[-1].rows, seen[-1].in_flight, seen[-1].over) == (2, 7, 0, True)
     assert [t.status for t in traced] == [200, 200]
     assert "not-a-real-key" not in repr(traced)
 

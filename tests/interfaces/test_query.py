@@ -203,6 +203,31 @@ def test_an_interrupt_is_exit_code_130() -> None:
     assert err.decode().split() == ["interrupted"]
 
 
+def test_an_interrupt_in_duckdb_is_exit_code_130() -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "provider", "query", "-v",
+         "SELECT 'begun'; SELECT count(*) FROM range(10000000) AS a(x), range(100000) AS b(y) WHERE x + y = -1"],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stderr is not None
+    assert process.stderr.readline() == b"(1 row)\n"
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert err.decode().split("\n")[-2] == "interrupted"
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+def test_a_full_disk_is_told_and_no_defect() -> None:
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "provider", "query", "SELECT * FROM range(100000)"],
+            cwd=ROOT, stdout=full, stderr=subprocess.PIPE, check=False,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr.decode() == "OperationalError: stdout cannot be written\n  No space left on device\n"
+
+
 def test_a_defect_is_reported_without_its_traceback_unless_asked() -> None:
     def fail() -> None:
         raise KeyError("x\x1b")
@@ -247,7 +272,7 @@ def test_json_columns_are_json_values(query: Run, api: Api) -> None:
 def test_verbose_shows_requests_and_no_secret(query: Run, api: Api, emulator: Emulator) -> None:
     t = thread(api)
     ran = query("SELECT role FROM openai.assistants.messages WHERE thread_id = $t", "-p", f"t={t}", "-v")
-    assert f"GET /threads/{t}/messages?limit=100 200 in " in ran.err
+    assert f"GET /threads/{t}/messages?limit=100 -> 200, " in ran.err
     assert "not-a-real-key" not in ran.err
 
 
@@ -296,7 +321,7 @@ def test_manifests_of_ones_own_are_found(apiql: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("sql", "out"),
     [
-        ("SHOW PROVIDERS", "name,version\nopenai,"),
+        ("SHOW PROVIDERS", 'name,version\naimlapi,""\ngriptape,""\nopenai,""\n'),
         ("SHOW RESOURCES IN openai.assistants LIKE 'thr%'", "name,id\nthreads,openai.assistants.threads\n"),
         ("SHOW METHODS IN openai.assistants.threads", "MethodName,RequiredParams,SQLVerb\n"),
         ("DESCRIBE openai.assistants.threads", "name,type\nid,string\n"),

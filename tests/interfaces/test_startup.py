@@ -32,3 +32,17 @@ def test_help_and_version_load_nothing_heavy(arguments: list[str]) -> None:
     loaded = set(json.loads(done.stdout.splitlines()[-1]))
     assert {"click", "provider"} <= loaded
     assert HEAVY & loaded == set()
+
+
+def test_a_query_that_needs_no_plan_loads_nothing_that_plans() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, "query", "SELECT 1"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    loaded = set(json.loads(done.stdout.splitlines()[-1]))
+    assert "duckdb" in loaded
+    assert ((HEAVY | {"msgspec"}) - {"duckdb"}) & loaded == set()

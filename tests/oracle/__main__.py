@@ -8,6 +8,7 @@ import re
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 from tests.oracle.compare import Case, case_json, opened
@@ -29,6 +30,7 @@ def main() -> int:
     parser.add_argument("--most", type=int, default=20, help="failures after which to stop")
     parser.add_argument("--alike", type=int, default=3, help="failures of one kind to shrink and show")
     parser.add_argument("--only", default="", help="show failures whose kind begins so")
+    parser.add_argument("--twice", action="store_true", help="a request that is sent twice is a failure as well")
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
     counts: Counter[str] = Counter()
@@ -40,13 +42,15 @@ def main() -> int:
             source = random.Random(options.seed * 1_000_003 + start)
             world = random_world(source)
             statements = Statements(source, world)
+            world = replace(world, views=statements.views())
             cases = [statements.case() for _ in range(min(PER_WORLD, options.statements - start))]
             failing: list[tuple[Case, str, str]] = []
             with opened(server, world) as oracle:
                 for case in cases:
                     verdict = oracle.judge(case)
                     counts[verdict.kind] += 1
-                    if verdict.is_failure and verdict.kind.startswith(options.only):
+                    wanted = verdict.is_failure or (options.twice and verdict.kind == "twice")
+                    if wanted and verdict.kind.startswith(options.only):
                         failing.append((case, verdict.kind, verdict.detail))
             for case, kind, detail in failing:
                 failures += 1

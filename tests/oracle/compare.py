@@ -1,4 +1,4 @@
-"""The judge: one statement over a world's resources and over the same rows as plain tables."""
+"""The judge: one statement over a world's resources and over the same rows as plain tables, and what it sends."""
 
 from __future__ import annotations
 
@@ -43,23 +43,27 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Names, types and rows, or an error."""
+    """Names, types and rows as texts and as they came, or an error."""
 
     columns: tuple[tuple[str, str], ...] = ()
     rows: tuple[str, ...] = ()
+    values: tuple[tuple[Any, ...], ...] = ()
     error: Exception | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """`kind` is 'same', or 'unbound', 'lenient', 'vague' where nothing can be said, or the kind of a failure."""
+    """`kind` is 'same', or 'unbound', 'lenient', 'vague' where nothing can be said, or the kind of a failure.
+
+    'twice' is the right answer of a statement that sent a request more than once.
+    """
 
     kind: str
     detail: str = ""
 
     @property
     def is_failure(self) -> bool:
-        return self.kind not in ("same", "unbound", "lenient", "vague", "both")
+        return self.kind not in ("same", "twice", "unbound", "lenient", "vague", "both")
 
 
 class Oracle:
@@ -69,12 +73,19 @@ class Oracle:
         self.world = world
         base = server.serve(world)
         self._folder = tempfile.TemporaryDirectory()
-        path = world.write_manifest(Path(self._folder.name))
         self.connection = provider.connect(
-            manifests=[path], base_urls={"w": base}, environ={}, max_concurrency=concurrency, timeout=20, retries=0
+            manifests=[str(p) for p in world.write_manifests(Path(self._folder.name))],
+            base_urls={name: f"{base}/{name}" for name in world.providers},
+            environ={},
+            max_concurrency=concurrency,
+            timeout=20,
+            retries=0,
         )
+        self._log = server.log
         if world.tables:
             self.connection.execute(world.local_sql())
+        for sql in world.views_sql():
+            self.connection.execute(sql)
         self._plain = world.plain()
         self._others: list[duckdb.DuckDBPyConnection] = []
 
@@ -84,18 +95,31 @@ class Oracle:
         for duck in (self._plain, *self._others):
             duck.close()
 
+    def execute(self, sql: str) -> None:
+        """Run a statement on both sides, and in the further plain databases."""
+        self.connection.execute(sql)
+        for duck in (self._plain, *self._variants()):
+            duck.execute(sql)
+
     def judge(self, case: Case) -> Verdict:
-        """Run a case on both sides and compare."""
+        """Run a case on both sides and compare the answers; then look at what was sent."""
         plain = _ask(self._plain, case)
+        self._log.clear()
         api = self._api(case)
-        return self._compare(case, plain, api)
+        verdict = self._compare(case, plain, api)
+        return self._sent(api) if verdict.kind == "same" else verdict
 
     def _api(self, case: Case) -> Answer:
         try:
             cursor = self.connection.execute(case.sql, case.parameters)
-            return Answer(tuple((d[0], d[1]) for d in cursor.description or ()), _texts(cursor.fetchall()))
+            return _answer([(d[0], d[1]) for d in cursor.description or ()], cursor.fetchall())
         except Exception as e:
             return Answer(error=e)
+
+    def _sent(self, api: Answer) -> Verdict:
+        """One statement asks for nothing twice."""
+        twice = [f"{target} x{n}" for target, n in Counter(self._log).items() if n > 1]
+        return Verdict("twice", "\n".join(twice)) if twice else Verdict("same")
 
     def _compare(self, case: Case, plain: Answer, api: Answer) -> Verdict:
         if plain.error is not None and isinstance(api.error, provider.Error):
@@ -120,23 +144,38 @@ class Oracle:
         return self._compare_rows(case, plain, api)
 
     def _compare_rows(self, case: Case, plain: Answer, api: Answer) -> Verdict:
-        ordered, whole = _shape(case.sql)
+        ordered, whole, sorted_by = _shape(case.sql)
+        detail = _difference(plain.rows, api.rows)
+        keys = [[repr([row[i] for i in sorted_by]) for row in answer.values] for answer in (plain, api)]
+        if keys[0] != keys[1]:
+            # The sort keys come in their order, whichever of the rows that are equal in them was taken.
+            kind = "order" if Counter(plain.rows) == Counter(api.rows) else "rows"
+            return Verdict("vague" if self._is_vague(case, plain, sorted_by) else kind, detail)
         if (plain.rows == api.rows) if ordered else (Counter(plain.rows) == Counter(api.rows)):
             return Verdict("same")
-        detail = _difference(plain.rows, api.rows)
         if whole is not None:
-            everything = _ask(self._plain, Case(whole, case.parameters))
+            everything = _ask(self._plain, Case(whole, _used(whole, case.parameters)))
             if everything.error is None and not Counter(api.rows) - Counter(everything.rows):
                 if len(api.rows) == len(plain.rows):
                     return Verdict("same")
                 return Verdict("rows", detail)
             return Verdict("rows", detail)
-        for duck in self._variants():
-            other = _ask(duck, case)
-            if other.error is not None or Counter(other.rows) != Counter(plain.rows):
-                return Verdict("vague", detail)
+        if self._is_vague(case, plain):
+            return Verdict("vague", detail)
         kind = "order" if Counter(plain.rows) == Counter(api.rows) else "rows"
         return Verdict(kind, detail)
+
+    def _is_vague(self, case: Case, plain: Answer, keys: Sequence[int] | None = None) -> bool:
+        """Whether plain DuckDB itself has several answers, or several orders of the columns `keys`."""
+        for duck in self._variants():
+            other = _ask(duck, case)
+            if other.error is not None:
+                return True
+            if keys is None and Counter(other.rows) != Counter(plain.rows):
+                return True
+            if keys and [[r[i] for i in keys] for r in other.values] != [[r[i] for i in keys] for r in plain.values]:
+                return True
+        return False
 
     def _variants(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Plain databases that must agree if the statement has one answer: other row order, no optimizer."""
@@ -160,33 +199,57 @@ def opened(server: Server, world: World, concurrency: int = 16) -> Iterator[Orac
 def _ask(duck: duckdb.DuckDBPyConnection, case: Case) -> Answer:
     try:
         found = duck.execute(case.sql, case.parameters) if case.parameters else duck.execute(case.sql)
-        columns = tuple((d[0], str(d[1])) for d in found.description or ())
-        return Answer(columns, _texts(found.fetchall()))
+        return _answer([(d[0], str(d[1])) for d in found.description or ()], found.fetchall())
     except duckdb.Error as e:
         return Answer(error=e)
 
 
-def _texts(rows: Sequence[Any]) -> tuple[str, ...]:
-    """Rows as texts that tell 1, 1.0, True and '1' apart, as equality does not."""
-    return tuple(repr(r) for r in rows)
+def _answer(columns: Sequence[tuple[str, str]], rows: Sequence[tuple[Any, ...]]) -> Answer:
+    """An answer whose row texts tell 1, 1.0, True and '1' apart, as equality does not."""
+    return Answer(tuple(columns), tuple(repr(r) for r in rows), tuple(rows))
 
 
-def _shape(sql: str) -> tuple[bool, str | None]:
-    """Whether ORDER BY names every column by number, and, where LIMIT cuts an order that is not total, the whole."""
+def _shape(sql: str) -> tuple[bool, str | None, tuple[int, ...]]:
+    """What the end of a statement says of its rows' order.
+
+    Returns:
+        Whether ORDER BY names every column; where LIMIT cuts an order that is not total, the statement without it;
+        and the positions of the columns by which the rows are sorted, none where a sort key is no column.
+    """
     try:
         tree = sqlglot.parse_one(sql, read="duckdb")
     except sqlglot.errors.SqlglotError:
-        return False, None
+        return False, None, ()
+    items = tree.selects if isinstance(tree, exp.Query) and not tree.find(exp.Star) else []
     order = tree.args.get("order")
-    named = {str(o.this.this) for o in order.expressions if isinstance(o.this, exp.Literal)} if order else set()
-    width = len(tree.selects) if isinstance(tree, exp.Query) else 0
-    ordered = len(named) == width > 0 and not tree.find(exp.Star)
+    found = [_position(o.this, items) for o in order.expressions] if order else []
+    keys = tuple(i for i in found if i is not None) if None not in found else ()
+    ordered = len(set(keys)) == len(items) > 0
     if ordered or not (tree.args.get("limit") or tree.args.get("offset")):
-        return ordered, None
+        return ordered, None, keys
     whole = tree.copy()
     whole.set("limit", None)
     whole.set("offset", None)
-    return False, whole.sql(dialect="duckdb")
+    return False, whole.sql(dialect="duckdb"), keys
+
+
+def _used(sql: str, parameters: Parameters) -> Parameters:
+    """The parameters that a statement still has without its end."""
+    left = list(sqlglot.parse_one(sql, read="duckdb").find_all(exp.Placeholder))
+    if isinstance(parameters, dict):
+        return {n: v for n, v in parameters.items() if n in {p.name for p in left}} or None
+    return parameters[: len(left)] or None if parameters else None
+
+
+def _position(key: exp.Expr, items: list[exp.Expr]) -> int | None:
+    """The column of a select list that a sort key is: by number, by alias, or written alike."""
+    if isinstance(key, exp.Literal) and not key.is_string:
+        number = int(key.this) - 1
+        return number if number < len(items) else None
+    for i, item in enumerate(items):
+        if key in (item, item.unalias()) or (isinstance(key, exp.Column) and not key.table and key.name == item.alias):
+            return i
+    return None
 
 
 def _difference(plain: tuple[str, ...], api: tuple[str, ...]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 
 import sqlglot
 from sqlglot import exp
@@ -207,24 +208,31 @@ def _put(world: World, i: int, resource: Resource) -> World:
 
 
 def _unused(world: World, case: Case, fails: Fails) -> World:
-    """Without the resources, tables, filters and small pages that the failure does not need."""
+    """Without the views, resources, tables, filters, orders and small pages that the failure does not need."""
+    for view in world.views:
+        kept = replace(world, views=tuple(v for v in world.views if v is not view))
+        if not re.search(rf"\b{view.name}\b", case.sql) and fails(kept, case):
+            world = kept
     for resource in world.resources:
         kept = replace(world, resources=tuple(r for r in world.resources if r.name != resource.name))
-        if not re.search(rf"\b{resource.name}\b", case.sql) and fails(kept, case):
+        texts = (case.sql, *(v.sql for v in world.views))
+        if not any(re.search(rf"\b{resource.name}\b", t) for t in texts) and fails(kept, case):
             world = kept
     for table in world.tables:
         kept = replace(world, tables=tuple(t for t in world.tables if t.name != table.name))
         if not re.search(rf"\b{table.name}\b", case.sql) and fails(kept, case):
             world = kept
     for i, resource in enumerate(world.resources):
-        methods = tuple(
-            replace(m, query={n: f for n, f in m.query.items() if n in m.required or f.field in resource.hidden})
-            for m in resource.methods
-        )
-        kept = _put(world, i, replace(resource, methods=methods))
-        if kept != world and fails(kept, case):
-            world = kept
-    for kept in (replace(world, page=100), replace(world, page=100, strict=False)):
+        for key in ("query", "sort"):
+            less = {m.name: getattr(m, key) for m in world.undeclared().resources[i].methods}
+            methods = tuple(replace(m, **{key: less[m.name]}) for m in resource.methods)
+            kept = _put(world, i, replace(world.resources[i], methods=methods))
+            if kept != world and fails(kept, case):
+                world = kept
+                resource = world.resources[i]
+    simpler: tuple[dict[str, Any], ...] = ({"page": 100}, {"strict": False}, {"paging": "cursor"})
+    for change in simpler:
+        kept = replace(world, **change)
         if kept != world and fails(kept, case):
             world = kept
     return world

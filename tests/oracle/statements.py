@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, TypeVar
 
+import duckdb
+
 from tests.oracle.compare import Case
-from tests.oracle.world import Resource, World
+from tests.oracle.known import KNOWN
+from tests.oracle.world import Resource, View, World
 from tests.oracle.worlds import DAYS, DECIMALS, KEYS, NO_KEYS, NUMBERS, NUMERALS, SMALL, TIMES, WHOLE
 
 T = TypeVar("T")
@@ -17,7 +20,14 @@ Columns = dict[str, str]
 _BACK = {"VARCHAR": "string", "BIGINT": "integer", "INTEGER": "integer", "BOOLEAN": "boolean"}
 #: What no predicate, key or set operation is built on: sums and the like.
 OTHER = "other"
+_OPAQUE = (OTHER, "object", "array")
 _ONES = ("1.0", "1.5", "'1'", "1e0", "9007199254740992e0", "'01'")
+#: Bounds that no value of a type can be, though some are less and some are more.
+_BETWEEN = {
+    "integer": ("1.5", "-0.5", "9223372036854775808", "-9223372036854775809", "2e0"),
+    "decimal(20,4)": ("1.50005", "0.00001", "-2.25001"),
+    "date": ("TIMESTAMP '2026-02-28 12:00:00'", "TIMESTAMP '2026-03-01 00:00:00'"),
+}
 _TRUTHS = ("TRUE", "FALSE", "NULL", "NOT TRUE", "NOT FALSE", "NOT NULL")
 _PATTERNS = ("'%a%'", "'_'", "'%'", "''", "'%/_'", r"'%\%%' ESCAPE '\'")
 
@@ -62,6 +72,7 @@ class Statements:
         self._bound = True
         self._values: dict[str, Any] = {}
         self._parametrised = False
+        self._views: list[Rel] = []
 
     def case(self) -> Case:
         """The next statement."""
@@ -74,6 +85,11 @@ class Statements:
             used = re.findall(r"\$(p\d+)\b", sql)
             return Case(re.sub(r"\$p\d+\b", "?", sql), [self._values[n] for n in used], self._bound)
         return Case(sql, {n: v for n, v in self._values.items() if re.search(rf"\${n}\b", sql)} or None, self._bound)
+
+    def predicate(self, resource: Resource, alias: str) -> str:
+        """A predicate on one resource, without subqueries and parameters."""
+        self._parametrised = False
+        return self._predicate([Rel(alias, dict(resource.fields))], [], {}, 0, 2)
 
     # -- choices -----------------------------------------------------------------------------------
 
@@ -89,12 +105,30 @@ class Statements:
 
     # -- statements --------------------------------------------------------------------------------
 
+    def views(self) -> tuple[View, ...]:
+        """A few views: some stand alone, some leave the binding to the statement that names them."""
+        views = []
+        for name in ("v1", "v2")[: self._random.choice((0, 1, 2))]:
+            self._aliases, self._values, self._parametrised = 0, {}, False
+            passed = self._passing() if self._chance(0.6) else None
+            body, columns, needs = passed or (*self._select([], {}, 1), ())
+            with self._world.plain() as duck:
+                try:
+                    duck.execute(f"CREATE VIEW {name} AS {body}")
+                except duckdb.Error:
+                    continue  # DuckDB cannot run every subquery
+            self._views.append(Rel(name, columns, needs))
+            views.append(View(name, body))
+        return tuple(views)
+
     def _statement(self) -> str:
-        ctes: dict[str, Rel] = {}
+        if self._chance(0.15):
+            return self._top()[0] if self._chance(0.6) else self._outer_top()
+        ctes: dict[str, Rel] = {v.alias: v for v in self._views}
         parts = []
         recursive = False
         for _ in range(self._random.choice((0, 0, 0, 0, 1, 1, 2))):
-            name = f"c{len(ctes) + 1}"
+            name = f"c{len(ctes) - len(self._views) + 1}"
             if self._chance(0.3):
                 recursive = True
                 body, columns = self._walk(name)
@@ -105,7 +139,10 @@ class Statements:
             if passed is not None:
                 body, columns, needs = passed
             else:
-                body, columns = self._select([], ctes, 1)
+                body, columns = self._top(total=True) if self._chance(0.25) else self._select([], ctes, 1)
+                body += (
+                    self._order(columns, always_total=True) if " ORDER BY " not in body and self._chance(0.2) else ""
+                )
                 needs = ()
             mark = self._one(("", "", "", "MATERIALIZED ", "NOT MATERIALIZED "))
             if self._chance(0.2):
@@ -119,6 +156,97 @@ class Statements:
         body, columns = self._query([], ctes, self._one((1, 1, 2)))
         head = f"WITH {'RECURSIVE ' if recursive else ''}{', '.join(parts)} " if parts else ""
         return head + body + self._order(columns)
+
+    def _top(self, total: bool = False) -> tuple[str, Columns]:
+        """The first rows of one resource, in an order that its API may have; `total` leaves nothing to chance."""
+        listed = [r for r in self._world.resources if r.name in ("events", "events", "items", "parts", "tags", "logs")]
+        resource = self._one(sorted(listed, key=lambda r: r.name == "events")[-1:] * 3 + listed)
+        rel = self._relation(resource, self._alias() if self._chance(0.8) else resource.name)
+        sort = next((m.sort for m in resource.methods if m.sort is not None), None)
+        names = [n for n, t in rel.columns.items() if t not in (*_OPAQUE, "boolean")]
+        first = sort.field if sort is not None and self._chance(0.8) else self._one(names)
+        keys = [first, *([self._one(names)] if self._chance(0.3) else [])]
+        shown = list(dict.fromkeys([*keys, self._one(names), self._one(names)]))
+        self._random.shuffle(shown)
+        if total:
+            keys = list(dict.fromkeys([*keys, *shown]))
+        where = self._bind(rel, [], [], {}, 0) if rel.needs else []
+        bounded = [f.field for m in resource.methods for f in m.query.values() if f.operator != "="]
+        where += [self._range(rel, self._one((first, first, *bounded))) for _ in range(self._one((0, 0, 1, 1, 2)))]
+        where += [self._simple([rel]) for _ in range(self._one((0, 0, 0, 1)))]
+        order = []
+        nulls = ("", "", " NULLS LAST", *([] if "nulls_first" in KNOWN else [" NULLS FIRST"]))
+        for key in keys:
+            bare = key if key != "at" else rel.ref(key)  # a keyword
+            spelt = self._one((rel.ref(key), bare, f"o{shown.index(key) + 1}", str(shown.index(key) + 1)))
+            order.append(f"{spelt}{self._one(('', ' ASC', ' DESC'))}{self._one(nulls)}")
+        items = ", ".join(f"{rel.ref(n)} AS o{i}" for i, n in enumerate(shown, 1))
+        sql = f"SELECT {items} FROM {resource.id} AS {rel.alias}"
+        sql += f" WHERE {' AND '.join(where)}" if where else ""
+        sql += f" ORDER BY {', '.join(order)}" if total or self._chance(0.85) else ""
+        sql += f" LIMIT {self._literal_number((0, 1, 1, 2, 3, 5))}" if self._chance(0.85) else ""
+        sql += f" OFFSET {self._literal_number((0, 1, 2))}" if self._chance(0.3) else ""
+        return sql, {f"o{i}": rel.columns[n] for i, n in enumerate(shown, 1)}
+
+    def _outer_top(self) -> str:
+        """The first rows of a query around the first rows of a resource, or around all of them."""
+        body, columns = self._top(total=True)
+        if self._chance(0.4):
+            body = re.sub(r" ORDER BY .*", "", body)
+        rel = Rel("q", dict(columns))
+        items = [rel.ref(n) for n in columns]
+        self._random.shuffle(items)
+        kept = items[: self._one((1, 2, len(items)))]
+        where = [self._range(rel, n) for n in columns if columns[n] not in _OPAQUE and self._chance(0.2)]
+        where += [self._simple([rel])] if self._chance(0.2) else []
+        sql = f"SELECT {self._one(('', '', '', 'DISTINCT '))}{', '.join(f'{k} AS a{i}' for i, k in enumerate(kept))}"
+        how = self._random.random()
+        if how < 0.6:
+            sql += f" FROM ({body}) AS q"
+        elif how < 0.8:
+            sql = f"WITH q AS ({body}) {sql} FROM q"
+        else:
+            other = self._random.choice(list(columns))
+            sql += (
+                f" FROM ({body}) AS q {self._one(('JOIN', 'LEFT JOIN'))} keys AS k ON k.k = CAST(q.{other} AS VARCHAR)"
+            )
+        sql += f" WHERE {' AND '.join(where)}" if where else ""
+        nulls = ("", " DESC", " NULLS LAST" if "nulls_first" in KNOWN else " NULLS FIRST")
+        order = [f"a{i}{self._one(nulls)}" for i in range(len(kept))]
+        self._random.shuffle(order)
+        limit = f" LIMIT {self._literal_number((1, 2, 3))}" if self._chance(0.7) else ""
+        return f"{sql} ORDER BY {', '.join(order)}{limit}"
+
+    def _literal_number(self, choices: Sequence[int]) -> str:
+        """A small number, or a parameter with it."""
+        value = self._one(choices)
+        if not (self._parametrised and self._chance(0.5)):
+            return str(value)
+        name = f"p{len(self._values) + 1}"
+        self._values[name] = value
+        return f"${name}"
+
+    def _range(self, rel: Rel, name: str) -> str:
+        """A bound on a column, or two."""
+        column, type_ = rel.ref(name), rel.columns[name]
+        a, b = self._literal(type_), self._literal(type_)
+        if type_ in _BETWEEN and self._chance(0.2) and "bound_between_values" not in KNOWN:
+            a = self._one(_BETWEEN[type_])
+        return self._one(
+            (
+                f"{column} {self._one(('<', '<=', '>', '>='))} {a}",
+                f"{a} {self._one(('<', '<=', '>', '>='))} {column}",
+                f"{column} BETWEEN {a} AND {b}",
+                f"{column} NOT BETWEEN {a} AND {b}",
+                f"{column} >= {a} AND {column} < {b}",
+                f"NOT ({column} < {a} OR {column} > {b})",
+                f"{column} = {a}",
+                f"{column} IN ({a}, {b})",
+                f"({column} > {a} OR {column} = {b})",
+                f"{column} >= (SELECT min(bounds.v) FROM (VALUES ({a}), ({b})) AS bounds(v))",
+                f"{column} > {a} IS NOT FALSE",
+            )
+        )
 
     def _order(self, columns: Columns, always_total: bool = False) -> str:
         limit = f" LIMIT {self._random.choice((0, 1, 2, 3, 5))}" + (
@@ -143,7 +271,9 @@ class Statements:
             )
             left, columns = self._select(outer, ctes, depth - 1, types)
             right, _ = self._select(outer, ctes, depth - 1, types)
-            operator = self._one(("UNION ALL", "UNION ALL", "UNION", "EXCEPT", "INTERSECT", "EXCEPT ALL"))
+            operator = self._one(
+                ("UNION ALL", "UNION ALL", "UNION", "EXCEPT", "INTERSECT", "EXCEPT ALL", "INTERSECT ALL")
+            )
             return f"({left}) {operator} ({right})" if self._chance(0.3) else f"{left} {operator} {right}", columns
         return self._select(outer, ctes, depth, want)
 
@@ -174,8 +304,13 @@ class Statements:
         qualify = ""
         if self._chance(0.05):
             qualify = f" QUALIFY rank() OVER ({self._window(block.rels)}) <= {self._one((1, 2))}"
-        sql = f"SELECT {distinct}{', '.join(items)}{tail}{qualify}"
-        return sql, columns
+        elif self._chance(0.03):
+            qualify = f" QUALIFY count(*) OVER (PARTITION BY {self._column(block.rels)[0]}) {self._one(('=', '>'))} 1"
+        if self._chance(0.05):
+            source, where, rest = tail.partition(" WHERE ")
+            if "from_first_values" not in KNOWN or "VALUES" not in source:
+                return f"{source.strip()} SELECT {distinct}{', '.join(items)}{where}{rest}{qualify}", columns
+        return f"SELECT {distinct}{', '.join(items)}{tail}{qualify}", columns
 
     def _grouped(self, block: Block, outer: list[Rel], tail: str) -> tuple[str, Columns]:
         keys = [self._column(block.rels) for _ in range(self._random.choice((0, 1, 1, 2)))]
@@ -193,6 +328,10 @@ class Statements:
         group = f" GROUP BY {', '.join(k for k, _ in keys)}" if keys else ""
         if keys and self._chance(0.15):
             group = f" GROUP BY {self._one(('ROLLUP', 'CUBE'))} ({', '.join(k for k, _ in keys)})"
+        if len(keys) == 2 and self._chance(0.1):
+            group = f" GROUP BY GROUPING SETS (({keys[0][0]}), ({keys[1][0]}), ())"
+        elif keys and self._chance(0.1):
+            group = " GROUP BY ALL"
         having = f" HAVING count(*) {self._one(('>', '>=', '='))} {self._one((0, 1, 2))}" if self._chance(0.25) else ""
         return f"SELECT {', '.join(items)}{tail}{group}{having}", columns
 
@@ -228,7 +367,7 @@ class Statements:
                 return self._simple(rels), "boolean"
             if self._chance(0.1):
                 sql, type_ = self._column(rels)
-                return (f"coalesce({sql}, {self._literal(type_)})", type_) if type_ != "object" else (sql, type_)
+                return (f"coalesce({sql}, {self._literal(type_)})", type_) if type_ not in _OPAQUE else (sql, type_)
             return self._column(rels)
         found = self._columns(rels, want) or self._columns(outer, want)
         if not found or self._chance(0.05):
@@ -236,11 +375,11 @@ class Statements:
         return self._one(found), want
 
     def _column(self, rels: list[Rel]) -> tuple[str, str]:
-        found = [(r.ref(n), t) for r in rels for n, t in r.columns.items() if t not in (OTHER, "object")]
+        found = [(r.ref(n), t) for r in rels for n, t in r.columns.items() if t not in _OPAQUE]
         if not found:
             return "1", "integer"
-        rel = self._one([r for r in rels if any(t not in (OTHER, "object") for t in r.columns.values())])
-        return self._one([(rel.ref(n), t) for n, t in rel.columns.items() if t not in (OTHER, "object")])
+        rel = self._one([r for r in rels if any(t not in _OPAQUE for t in r.columns.values())])
+        return self._one([(rel.ref(n), t) for n, t in rel.columns.items() if t not in _OPAQUE])
 
     @staticmethod
     def _columns(rels: list[Rel], type_: str) -> list[str]:
@@ -283,6 +422,7 @@ class Statements:
                 "SEMI",
                 "ANTI",
                 "USING",
+                "NATURAL",
                 "LATERAL",
             )
         )
@@ -304,11 +444,13 @@ class Statements:
             block.sql += f", {sql}" if kind == "," else f" CROSS JOIN {sql}"
             self._enter(block, rel)
             return
+        if kind == "NATURAL" and self._natural(block, sql, rel):
+            return
         if kind == "USING":
             shared = [
                 n
                 for n, t in rel.columns.items()
-                if t not in ("object", OTHER)
+                if t not in _OPAQUE
                 and sum(n in r.columns for r in block.rels) == 1
                 and n not in rel.constant
                 and any(r.columns.get(n) == t and n not in r.constant for r in block.rels)
@@ -322,6 +464,7 @@ class Statements:
                     rel = Rel(rel.alias, rel.columns, (), rel.constant, rel.star)
                 self._enter(block, Rel(rel.alias, rel.columns, rel.needs, rel.constant, star=False))
                 return
+        if kind in ("USING", "NATURAL"):
             kind = "INNER"
         on: list[str] = []
         bound = not rel.needs
@@ -345,12 +488,31 @@ class Statements:
         if bound:
             block.free.append(rel)
 
+    def _natural(self, block: Block, sql: str, rel: Rel) -> bool:
+        """Join a relation by its columns of the same names, where their types allow that."""
+        if rel.constant or len(block.rels) != 1 or block.rels[0].constant:
+            return False
+        (left,) = block.rels
+        shared = left.columns.keys() & rel.columns.keys()
+        if not shared or any(left.columns[n] != rel.columns[n] or left.columns[n] in _OPAQUE for n in shared):
+            return False
+        if left.needs or (rel.needs and not any(need <= shared for need in rel.needs)):
+            return False
+        how = self._one(("", "LEFT ") if rel.needs else ("", "LEFT ", "RIGHT ", "FULL "))
+        block.sql += f" NATURAL {how}JOIN {sql}"
+        # What the join has merged is called by its bare name, which `Rel` does not know.
+        left.columns = {n: t for n, t in left.columns.items() if n not in shared} or {"rowid_": OTHER}
+        rest = {n: t for n, t in rel.columns.items() if n not in shared} or {"rowid_": OTHER}
+        left.star = False
+        self._enter(block, Rel(rel.alias, rest, (), star=False))
+        return True
+
     def _match(self, left: list[Rel], right: Rel) -> str:
         """An equality between two sides where types allow."""
         pairs = [
             (a, right.ref(n))
             for n, t in right.columns.items()
-            if t not in (OTHER, "object", "number") and n not in right.constant
+            if t not in (*_OPAQUE, "number") and n not in right.constant
             for a in self._columns(left, t)
         ]
         if not pairs:
@@ -366,8 +528,8 @@ class Statements:
         pick = self._random.random()
         if pick < 0.1 and depth > 0:
             alias = self._alias()
-            body, columns = self._query([], ctes, depth - 1)
-            if self._chance(0.25):
+            body, columns = self._top(total=True) if self._chance(0.4) else self._query([], ctes, depth - 1)
+            if " ORDER BY " not in body and self._chance(0.25):
                 body += self._order(columns, always_total=True)
             return f"({body}) AS {alias}", Rel(alias, columns)
         if pick < 0.18:
@@ -391,10 +553,10 @@ class Statements:
         taken = {r.alias for r in (*block.rels, *outer)}
         if resource.name not in taken and self._chance(0.15):
             alias = resource.name
-            sql = f"w.s.{resource.name}"
+            sql = f"{resource.id}"
         else:
             alias = self._alias()
-            sql = f"w.s.{resource.name} {self._one(('', 'AS '))}{alias}"
+            sql = f"{resource.id} {self._one(('', 'AS '))}{alias}"
         return sql, self._relation(resource, alias)
 
     def _relation(self, resource: Resource, alias: str) -> Rel:
@@ -406,7 +568,7 @@ class Statements:
                 needs = (constant,)
             else:
                 del columns["folder"]
-        return Rel(alias, columns, needs, constant, star=not resource.hidden)
+        return Rel(alias, columns, needs, constant, star=not resource.hidden and not resource.twofold)
 
     def _passing(self) -> tuple[str, Columns, tuple[frozenset[str], ...]] | None:
         """A query over one keyed resource that leaves the binding to whoever reads it."""
@@ -425,20 +587,20 @@ class Statements:
         needs = (frozenset(names[n] for n in need),)
         pick = self._random.random()
         if pick < 0.15 and rel.star:
-            return f"SELECT * FROM w.s.{resource.name} AS {alias}{where}", dict(rel.columns), rel.needs[-1:]
+            return f"SELECT * FROM {resource.id} AS {alias}{where}", dict(rel.columns), rel.needs[-1:]
         if pick < 0.3:
             keys = sorted(need)
             shown = ", ".join(f"{rel.ref(n)} AS {names[n]}" for n in keys)
-            sql = f"SELECT {shown}, count(*) AS many FROM w.s.{resource.name} AS {alias}{where} GROUP BY "
+            sql = f"SELECT {shown}, count(*) AS many FROM {resource.id} AS {alias}{where} GROUP BY "
             sql += ", ".join(rel.ref(n) for n in keys)
             return sql, {**{names[n]: rel.columns[n] for n in keys}, "many": "integer"}, needs
         distinct = "DISTINCT " if pick < 0.4 else ""
-        sql = f"SELECT {distinct}{items} FROM w.s.{resource.name} AS {alias}{where}"
+        sql = f"SELECT {distinct}{items} FROM {resource.id} AS {alias}{where}"
         if pick > 0.85:
             other = self._alias()
             second = Rel(other, rel.columns)
             listed = ", ".join(second.ref(n) for n in kept)
-            sql += f" {self._one(('UNION ALL', 'UNION', 'EXCEPT'))} SELECT {listed} FROM w.s.{resource.name} AS {other}"
+            sql += f" {self._one(('UNION ALL', 'UNION', 'EXCEPT'))} SELECT {listed} FROM {resource.id} AS {other}"
             sql += f" WHERE {self._simple([second])}"
         return sql, columns, needs
 
@@ -454,7 +616,7 @@ class Statements:
             )
         )
         type_ = "integer" if resource in ("cells", "tags") else "string"
-        table = f"w.s.{resource}"
+        table = self._world.resource(resource).id
         union = self._one(("UNION ALL", "UNION"))
         depth = self._one((1, 2, 3))
         # DuckDB takes the column's type from the start, and would call a small literal an INTEGER.
@@ -517,7 +679,7 @@ class Statements:
                 lambda: f"{column} = CASE WHEN {some} IS NULL THEN {literal()} ELSE {some} END",
             ]
         sources += [
-            lambda: f"({column} = {literal()} OR {column} = {literal()} AND {self._simple([rel])})",
+            lambda: f"({column} = {literal()} OR {column} = {literal()} AND {self._beside(rel, column)})",
             lambda: f"({column} = {literal()} AND {column} IN ({literal()}, {literal()}))",
             lambda: f"{column} = ANY([{literal()}, {literal()}])",
             lambda: f"({column} = {literal()} AND {self._simple([rel])})",
@@ -533,6 +695,13 @@ class Statements:
                 lambda: f"{column} = {self._scalar([], ctes, depth - 1, type_)[0]}",
             ]
         return self._one(sources)()
+
+    def _beside(self, rel: Rel, column: str) -> str:
+        """A further fact in a branch of an OR that binds a column."""
+        found = self._simple([rel])
+        while "number_in_branch" in KNOWN and column in found:
+            found = self._simple([rel])
+        return found
 
     def _scalar(self, outer: list[Rel], ctes: dict[str, Rel], depth: int, type_: str | None) -> tuple[str, str]:
         if type_ is None and self._chance(0.4):
@@ -554,17 +723,24 @@ class Statements:
             if pick < 0.06:
                 return f"NOT ({a})"
             b = self._predicate(rels, outer, ctes, depth, nesting - 1)
+            if pick < 0.1:
+                return self._one(
+                    (f"NOT (NOT ({a}) OR NOT ({b}))", f"NOT (NOT ({a}) AND NOT ({b}))", f"NOT ({a} OR {b})")
+                )
             return f"({a} {'OR' if pick < 0.2 else 'AND'} {b})"
         if depth > 0 and pick < 0.5:
             column, type_ = self._column(rels)
             scope = rels + outer
-            match self._random.randrange(5):
+            match self._random.randrange(6):
                 case 0 | 1:
                     body, _ = self._select(scope, ctes, depth - 1, ["string"])
                     return f"{self._one(('', 'NOT '))}EXISTS ({body})"
                 case 2 | 3:
                     body, _ = self._select(self._one(([], scope)), ctes, depth - 1, [type_])
                     return f"{column} {self._one(('', 'NOT '))}IN ({body})"
+                case 4 if type_ != "boolean":
+                    body, _ = self._select([], ctes, depth - 1, [type_])
+                    return f"{column} {self._one(('=', '<>', '>', '<='))} {self._one(('ANY', 'ALL'))} ({body})"
             sql, type_ = self._scalar(self._one(([], scope)), ctes, depth - 1, None)
             return f"{sql} {self._one(('=', '<>', '>', 'IS DISTINCT FROM'))} {self._literal(type_)}"
         return self._simple(rels + (outer if self._chance(0.2) else []))
@@ -586,6 +762,8 @@ class Statements:
             f"nullif({column}, {self._literal(type_)}) IS NULL",
             f"CAST({column} AS VARCHAR) = {self._literal('string')}",
             f"({column} = {self._literal(type_)} OR {column} = {self._literal(type_)})",
+            f"CASE WHEN {column} IS NULL THEN {self._one(('true', 'false', 'NULL'))} ELSE {column} <> {other} END",
+            f"CASE {column} WHEN {self._literal(type_)} THEN true WHEN {other} THEN false END",
         ]
         if type_ == "string" and self._chance(0.1):
             # Comparisons that are no equality of texts.

@@ -1,14 +1,18 @@
-"""A world: rows behind REST resources and in local tables, its manifest, and the same rows as plain tables."""
+"""A world: rows behind REST resources and in local tables, its manifests, and the same rows as plain tables."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import yaml
+
+from tests.oracle.pages import PAGINGS
 
 #: Field types of a world, as the manifest spells them, with DuckDB's name.
 DUCKDB = {
@@ -20,6 +24,7 @@ DUCKDB = {
     "date": "DATE",
     "timestamp": "TIMESTAMPTZ",
     "object": "JSON",
+    "array": "JSON",
 }
 
 Row = dict[str, Any]
@@ -27,21 +32,55 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """A query parameter that narrows a list: `exact`, `nocase` (more rows than asked) or `lossy` (fewer: unsafe)."""
+    """A query parameter that narrows a list by `field operator value`.
+
+    `how`: `exact`, `nocase` and `wide` (more rows than asked for), or `lossy` (fewer: the manifest says unsafe).
+    """
 
     field: str
     how: str
+    operator: str = "="
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """The order of a list: a field, the parameter that turns it, the direction without it, and where NULLs stand."""
+
+    field: str
+    param: str | None
+    default: str
+    nulls: str
+
+    def sorted(self, rows: list[Row], type_: str, direction: str) -> list[Row]:
+        """The rows as the API lists them; equal ones keep their order."""
+        known = sorted(
+            (r for r in rows if r.get(self.field) is not None),
+            key=lambda r: comparable(r[self.field], type_),
+            reverse=direction == "desc",
+        )
+        absent = [r for r in rows if r.get(self.field) is None]
+        return absent + known if self.nulls == "first" else known + absent
 
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A GET. With `lists` it answers pages of rows, without one object."""
+    """A GET. With `lists` it answers pages of rows, without one object.
+
+    `whole` says that such rows are the objects themselves.
+    """
 
     name: str
     path: str
     lists: bool
     query: dict[str, Filter] = field(default_factory=dict)
     required: tuple[str, ...] = ()
+    sort: Sort | None = None
+    whole: bool = False
+
+    @property
+    def placeholders(self) -> list[str]:
+        """The parameters in the path."""
+        return [s[1:-1] for s in self.path.split("/") if s.startswith("{")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +88,8 @@ class Resource:
     """A resource and its rows.
 
     `hidden` are parameters that are no fields: the plain table has them as columns, `*` must not be used.
-    `unsent` are fields that the bodies leave out, since the path says them.
+    `unsent` are fields that the bodies leave out, since the path says them. `twofold` says that statements may call
+    the key by its parameter as well.
     """
 
     name: str
@@ -59,15 +99,31 @@ class Resource:
     rows: tuple[Row, ...]
     hidden: dict[str, str] = field(default_factory=dict)
     unsent: tuple[str, ...] = ()
+    provider: str = "w"
+    twofold: bool = False
+
+    @property
+    def id(self) -> str:
+        """Its name in SQL."""
+        return f"{self.provider}.s.{self.name}"
 
     def column(self, parameter: str) -> str:
         """The column of the plain table that a parameter stands for."""
         return next((f for f, p in self.key.items() if p == parameter), parameter)
 
     @property
+    def synonyms(self) -> dict[str, str]:
+        """Parameter: the key field that it is another name of."""
+        return {p: f for f, p in self.key.items() if p not in self.fields} if self.twofold else {}
+
+    @property
     def columns(self) -> dict[str, str]:
         """The columns of the plain table."""
-        return {**self.fields, **self.hidden}
+        return {**self.fields, **self.hidden, **{p: self.fields[f] for p, f in self.synonyms.items()}}
+
+    def plain_row(self, row: Row) -> list[Any]:
+        """A row of the plain table."""
+        return [row.get(self.synonyms.get(name, name)) for name in self.columns]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +136,38 @@ class Table:
 
 
 @dataclass(frozen=True, slots=True)
+class View:
+    """A view that both sides have."""
+
+    name: str
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
 class World:
-    """Everything that a statement can read. `page` is the largest page; `strict`: an empty child list answers 404."""
+    """Everything that a statement can read.
+
+    `page` is the largest page, `paging` the way of cutting lists, one of `PAGINGS`. `strict`: an empty child list
+    answers 404.
+    """
 
     resources: tuple[Resource, ...]
     tables: tuple[Table, ...]
     page: int = 100
     strict: bool = False
+    paging: str = "cursor"
+    views: tuple[View, ...] = ()
 
     def resource(self, name: str) -> Resource:
         return next(r for r in self.resources if r.name == name)
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        return tuple(sorted({r.provider for r in self.resources} | {"w"}))
+
+    def undeclared(self) -> World:
+        """The same rows behind an API whose manifest says of no list that it can be narrowed, or is sorted."""
+        return replace(self, resources=tuple(_undeclared(r) for r in self.resources))
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -101,29 +179,28 @@ class World:
             tuple(Table(t["name"], t["columns"], tuple(tuple(r) for r in t["rows"])) for t in data["tables"]),
             data["page"],
             data["strict"],
+            data.get("paging", "cursor"),
+            tuple(View(**v) for v in data.get("views", ())),
         )
 
     # -- as a manifest -----------------------------------------------------------------------------
 
-    def write_manifest(self, folder: Path) -> Path:
-        """Write the manifest of provider `w` with service `s` into a folder; the file."""
-        cursor = {
-            "kind": "cursor",
-            "param": "after",
-            "next": "$.last_id",
-            "more": "$.has_more",
-            "size": {"param": "limit", "max": self.page},
-        }
+    def write_manifests(self, folder: Path) -> list[Path]:
+        """Write the manifest of each provider, with service `s`, into a folder; the files."""
+        return [self._write_manifest(folder, name) for name in self.providers]
+
+    def _write_manifest(self, folder: Path, name: str) -> Path:
         provider = {
-            "provider": "w",
+            "provider": name,
             "base_url": {"default": "http://127.0.0.1:1"},
             "errors": {"message": "$.error.message", "code": "$.error.code"},
-            "missing": {"status": [404], "path": "$.error.code", "pattern": "^not_found$"},
-            "pagination": {"cursor": cursor},
+            "answers": [{"status": [404], "body": {"$.error.code": "^not_found$"}, "means": "no_rows"}],
+            "pagination": {"pages": PAGINGS[self.paging].declared(self.page)},
         }
-        service = {"service": "s", "resources": {r.name: _declared(r) for r in self.resources}}
-        path = folder / "w.yaml"
-        path.write_text(yaml.safe_dump_all([provider, service], allow_unicode=True, sort_keys=False), encoding="utf-8")
+        mine = {r.name: _declared(r) for r in self.resources if r.provider == name}
+        path = folder / f"{name}.yaml"
+        documents = [provider, {"service": "s", "resources": mine}]
+        path.write_text(yaml.safe_dump_all(documents, allow_unicode=True, sort_keys=False), encoding="utf-8")
         return path
 
     # -- as tables ---------------------------------------------------------------------------------
@@ -134,19 +211,37 @@ class World:
             _create(t.name, t.columns, [list(r) for r in (t.rows[::-1] if backwards else t.rows)]) for t in self.tables
         )
 
+    def views_sql(self) -> list[str]:
+        """Statements that make the views."""
+        return [f"CREATE VIEW {v.name} AS {v.sql}" for v in self.views]
+
     def plain(self, backwards: bool = False) -> duckdb.DuckDBPyConnection:
-        """DuckDB with every resource as the table `w.s.<name>`, and the local tables."""
+        """DuckDB with every resource as a table of the same name, the local tables and the views."""
         duck = duckdb.connect(":memory:")
         duck.execute("SET python_enable_replacements = false")
         duck.execute("SET threads = 1")
-        script = ["ATTACH ':memory:' AS w; CREATE SCHEMA w.s;"]
+        script = [f"ATTACH ':memory:' AS {p}; CREATE SCHEMA {p}.s;" for p in self.providers]
         for resource in self.resources:
             columns = {n: DUCKDB[t] for n, t in resource.columns.items()}
             rows = resource.rows[::-1] if backwards else resource.rows
-            script.append(_create(f"w.s.{resource.name}", columns, [[r.get(c) for c in columns] for r in rows]))
+            script.append(_create(resource.id, columns, [resource.plain_row(r) for r in rows]))
         script.append(self.local_sql(backwards))
         duck.execute("".join(script))
+        for sql in self.views_sql():
+            duck.execute(sql)
         return duck
+
+
+def comparable(value: Any, type_: str) -> Any:
+    """A value as something that sorts as SQL sorts its type."""
+    match type_:
+        case "timestamp":
+            return datetime.fromisoformat(value)
+        case "decimal(20,4)":
+            return Decimal(value)
+        case "string":
+            return value.encode()
+    return value
 
 
 def literal(value: Any, type_: str) -> str:
@@ -172,35 +267,51 @@ def _create(name: str, columns: dict[str, str], rows: list[list[Any]]) -> str:
 
 
 def _declared(resource: Resource) -> dict[str, Any]:
-    methods: dict[str, Any] = {}
-    for m in resource.methods:
-        declared: dict[str, Any] = {"sql": "SELECT", "http": f"GET {m.path}"}
-        path = {p: resource.columns[resource.column(p)] for p in _placeholders(m.path)}
-        typed = {p: {"type": t} for p, t in path.items() if t != "string"}
-        if typed:
-            declared["path"] = typed
-        if m.lists:
-            declared |= {"rows": "$.data", "paginate": "cursor"}
-        query = {}
-        pushdown = {}
-        for name, rule in m.query.items():
-            query[name] = {"type": resource.columns[rule.field]} | ({"required": True} if name in m.required else {})
-            if rule.field in resource.fields and name not in m.required:
-                match = {"exact": "exact", "nocase": "superset", "lossy": "unsafe"}[rule.how]
-                pushdown[rule.field] = {"param": name, "match": match}
-        if query:
-            declared["query"] = query
-        if pushdown:
-            declared["pushdown"] = pushdown
-        methods[m.name] = declared
+    methods = {m.name: _declared_method(resource, m) for m in resource.methods}
     found: dict[str, Any] = {"fields": {n: {"type": t} for n, t in resource.fields.items()}, "methods": methods}
     if resource.key:
         found["key"] = resource.key
     return found
 
 
-def _placeholders(path: str) -> list[str]:
-    return [s[1:-1] for s in path.split("/") if s.startswith("{")]
+def _declared_method(resource: Resource, method: Method) -> dict[str, Any]:
+    declared: dict[str, Any] = {"sql": "SELECT", "http": f"GET {method.path}"}
+    path = {p: resource.columns[resource.column(p)] for p in method.placeholders}
+    typed = {p: {"type": t} for p, t in path.items() if t != "string"}
+    if typed:
+        declared["path"] = typed
+    if method.lists:
+        declared |= {"rows": "$.data", "paginate": "pages"} | ({"whole_objects": True} if method.whole else {})
+    query: dict[str, Any] = {}
+    pushdown = {}
+    for name, rule in method.query.items():
+        query[name] = {"type": resource.columns[rule.field]} | ({"required": True} if name in method.required else {})
+        if rule.field in resource.fields and name not in method.required:
+            match = {"exact": "exact", "nocase": "superset", "wide": "superset", "lossy": "unsafe"}[rule.how]
+            operator = {} if rule.operator == "=" else {"operator": rule.operator}
+            pushdown[rule.field] = {"param": name, "match": match} | operator
+    if method.sort is not None:
+        turned = {"param": method.sort.param} if method.sort.param else {}
+        declared["sorted_by"] = {"field": method.sort.field, **turned, "default": method.sort.default}
+        if method.sort.param:
+            query[method.sort.param] = {"enum": ["asc", "desc"]}
+    if query:
+        declared["query"] = query
+    if pushdown:
+        declared["pushdown"] = pushdown
+    return declared
+
+
+def _undeclared(resource: Resource) -> Resource:
+    methods = tuple(
+        replace(
+            m,
+            query={n: f for n, f in m.query.items() if n in m.required or f.field in resource.hidden},
+            sort=None,
+        )
+        for m in resource.methods
+    )
+    return replace(resource, methods=methods)
 
 
 def _resource(data: dict[str, Any]) -> Resource:
@@ -211,9 +322,18 @@ def _resource(data: dict[str, Any]) -> Resource:
             m["lists"],
             {n: Filter(**f) for n, f in m["query"].items()},
             tuple(m["required"]),
+            Sort(**m["sort"]) if m.get("sort") else None,
         )
         for m in data["methods"]
     )
     return Resource(
-        data["name"], data["fields"], methods, data["key"], tuple(data["rows"]), data["hidden"], tuple(data["unsent"])
+        data["name"],
+        data["fields"],
+        methods,
+        data["key"],
+        tuple(data["rows"]),
+        data["hidden"],
+        tuple(data["unsent"]),
+        data.get("provider", "w"),
+        data.get("twofold", False),
     )

@@ -1,15 +1,21 @@
-"""Random worlds: the same eight shapes of resource each time, with other rows, parameters and pages."""
+"""Random worlds: the same shapes of resource each time, with other rows, parameters, orders, pages and providers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 from typing import Any
 
-from tests.oracle.world import Filter, Method, Resource, Row, Table, World
+from tests.oracle.known import KNOWN
+from tests.oracle.pages import PAGINGS
+from tests.oracle.world import Filter, Method, Resource, Row, Sort, Table, World
 
 #: Texts that serve as keys and as references to them, so that joins find partners.
-KEYS = ("a", "b", "A", "é", "x y", "a/b", "1", "01", "o'b", "%", "ß", "c_d", "a?b#", "NULL", "日本")
+KEYS = (
+    "a", "b", "A", "é", "e\u0301", "x y", "a/b", "1", "01", "o'b", "%", "%2F", "ß", "c_d", "a?b#", "NULL", "日本",
+    "👩‍👧", "a+b", "a&b=c", "[1]", '{"k":1}', '"q"', "\t", "ﬁ",
+)  # fmt: skip
 #: Texts that are equal as numbers.
 NUMERALS = ("1", "01", "2", "002", "3", "10")
 #: What no key can be, but what a reference may hold.
@@ -21,6 +27,13 @@ NUMBERS = (0.0, 0.5, -1.25, 1.0, 1e15)
 DAYS = ("2026-02-28", "2026-03-01", "1969-12-31")
 TIMES = ("2026-03-01T00:00:00Z", "2026-03-01T05:30:00+05:30", "2026-02-28T23:59:59.5-01:00", "1969-12-31T23:00:00Z")
 OBJECTS: tuple[dict[str, Any], ...] = ({}, {"k": "a"}, {"k": None, "n": 1}, {"k": "é", "l": [1, 2]})
+ARRAYS: tuple[list[Any], ...] = ([], ["a"], ["a", "b", None], [{"k": "a"}, {"k": 2**63}], [[1], []])
+
+
+#: The types that a range parameter may bound.
+_BOUNDED = {"integer", "date", "timestamp", "decimal(20,4)", "string"}
+if "timestamp_parameter" in KNOWN:
+    _BOUNDED.discard("timestamp")
 
 
 def _value(random: Random, type_: str, texts: Sequence[str], whole: Sequence[int]) -> Any:
@@ -44,17 +57,31 @@ def _value(random: Random, type_: str, texts: Sequence[str], whole: Sequence[int
             return random.choice(TIMES)
         case "object":
             return random.choice(OBJECTS)
+        case "array":
+            return random.choice(ARRAYS)
     return random.choice(DECIMALS)
 
 
 def random_world(random: Random) -> World:
     """A world; equal generators give equal worlds."""
     make = _Maker(random)
+    resources: tuple[Resource, ...] = (
+        make.items(), make.people(), make.parts(), make.logs(), make.tags(), make.cells(), make.edges(), make.notes(),
+        make.events(),
+    )  # fmt: skip
+    two = random.random() < 0.3
+    paging = random.choice(tuple(PAGINGS))
+    if "equal_pages" in KNOWN and paging.startswith(("offset", "page")):
+        resources = tuple(replace(r, rows=tuple({str(row): row for row in r.rows}.values())) for r in resources)
     return World(
-        (make.items(), make.people(), make.parts(), make.logs(), make.tags(), make.cells(), make.edges(), make.notes()),
+        tuple(
+            replace(r, provider=random.choice("wv") if two else "w", twofold=bool(r.key) and random.random() < 0.3)
+            for r in resources
+        ),
         make.tables(),
-        page=random.choice((1, 2, 3, 100, 100)),
+        page=random.choice((1, 2, 3, 5, 100, 100)),
         strict=random.random() < 0.5,
+        paging=paging,
     )
 
 
@@ -88,6 +115,27 @@ class _Maker:
                 found[parameter] = Filter(name, self._random.choice(hows))
         return found
 
+    def _ranges(self, fields: dict[str, str]) -> dict[str, Filter]:
+        """A parameter that bounds a field, for some of the fields."""
+        found = {}
+        for name, type_ in fields.items():
+            if type_ in _BOUNDED and self._random.random() < 0.6:
+                how = self._random.choice(("exact", "exact", "wide", "lossy"))
+                found[f"{name}_bound"] = Filter(name, how, self._random.choice(("<", "<=", ">", ">=")))
+        return found
+
+    def _sort(self, fields: dict[str, str], share: float = 0.4) -> Sort | None:
+        """The order of a list, now and then, by one of the fields."""
+        sortable = [n for n, t in fields.items() if t not in ("object", "array", "boolean")]
+        if self._random.random() >= share:
+            return None
+        return Sort(
+            self._random.choice(sortable),
+            self._random.choice(("order", "order", None)),
+            self._random.choice(("asc", "desc")),
+            self._random.choice(("first", "last")),
+        )
+
     def items(self) -> Resource:
         """Listed whole, or one by its key."""
         fields = {
@@ -101,10 +149,12 @@ class _Maker:
             "day": "date",
             "at": "timestamp",
             "meta": "object",
+            "list": "array",
         }
+        filters = self._filters({k: fields[k] for k in ("owner", "s", "n", "ok")})
         methods = (
             Method("get_item", "/items/{item_id}", False),
-            Method("list_items", "/items", True, self._filters({k: fields[k] for k in ("owner", "s", "n", "ok")})),
+            Method("list_items", "/items", True, filters, sort=self._sort(fields)),
         )
         rows = tuple(self._row(fields, id=k) for k in self._keys())
         return Resource("items", fields, methods, {"id": "item_id"}, rows, hidden={})
@@ -119,9 +169,10 @@ class _Maker:
     def parts(self) -> Resource:
         """Children: listed under their item, or one by both keys."""
         fields = {"id": "string", "item_id": "string", "s": "string", "n": "integer", "person": "string"}
+        filters = self._filters({"s": "string"}) | self._ranges({"n": "integer"})
         methods: tuple[Method, ...] = (
             Method("get_part", "/items/{item_id}/parts/{part_id}", False),
-            Method("list_parts", "/items/{item_id}/parts", True, self._filters({"s": "string", "n": "integer"})),
+            Method("list_parts", "/items/{item_id}/parts", True, filters, sort=self._sort(fields)),
         )
         key = {"id": "part_id"}
         if self._random.random() < 0.3:
@@ -134,7 +185,8 @@ class _Maker:
         """Children of two keys that are parameters only."""
         fields = {"n": "integer", "s": "string", "at": "timestamp"}
         hidden = {"item_id": "string", "part_id": "string"}
-        methods = (Method("list_logs", "/items/{item_id}/parts/{part_id}/logs", True, self._filters({"n": "integer"})),)
+        path, filters = "/items/{item_id}/parts/{part_id}/logs", self._filters({"n": "integer"})
+        methods = (Method("list_logs", path, True, filters, sort=self._sort(fields)),)
         rows = tuple(
             self._row({**fields, **hidden}, item_id=item, part_id=part)
             for item in self._keys(4)
@@ -174,6 +226,23 @@ class _Maker:
         methods = (Method("list_notes", "/notes", True, {"folder": Filter("folder", "exact")}),)
         rows = tuple(self._row({**fields, **hidden}, id=k) for k in self._keys())
         return Resource("notes", fields, methods, {}, rows, hidden=hidden)
+
+    def events(self) -> Resource:
+        """Listed whole, in the order of one of the fields, which may be bounded; more rows than one page has."""
+        fields = {
+            "id": "integer",
+            "n": "integer",
+            "at": "timestamp",
+            "day": "date",
+            "price": "decimal(20,4)",
+            "s": "string",
+            "kind": "string",
+        }
+        filters = self._ranges({k: t for k, t in fields.items() if k not in ("id", "kind")})
+        filters |= self._filters({"kind": "string"})
+        methods = (Method("list_events", "/events", True, filters, sort=self._sort(fields, 0.9)),)
+        rows = tuple(self._row(fields, id=i) for i in range(self._random.choice((0, 4, 7, 12))))
+        return Resource("events", fields, methods, {}, rows)
 
     def tables(self) -> tuple[Table, ...]:
         """Local tables whose columns refer to keys, some more than once, some to nothing."""

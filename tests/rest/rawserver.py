@@ -19,13 +19,13 @@ class Connection:
         self._writer = writer
 
     async def request(self) -> bytes:
-        """The next request, head and body as received; b'' when the client has closed."""
+        """The next request, head and body as received; b'' when the client has closed, be it in the middle."""
         try:
             head = await self._reader.readuntil(b"\r\n\r\n")
+            lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+            body = await self._reader.readexactly(int(lengths[0].split(b":")[1])) if lengths else b""
         except (asyncio.IncompleteReadError, ConnectionError):
             return b""
-        lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
-        body = await self._reader.readexactly(int(lengths[0].split(b":")[1])) if lengths else b""
         return head + body
 
     async def say(self, data: bytes) -> None:

@@ -147,6 +147,60 @@ async def test_headers_and_body_are_sent_as_given(size: int) -> None:
         assert sent.keys() == {b"authorization", b"x-tag", b"user-agent"} | added
 
 
+class Pieces:
+    """A body that is read while it is sent: `count` pieces, after which it fails if it is to."""
+
+    def __init__(self, count: int, failure: errors.TransportError | None = None) -> None:
+        self.size = count * 2**16
+        self.failure = failure
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        for number in range(self.size // 2**16):
+            if self.failure is not None and number:
+                raise self.failure
+            yield number.to_bytes(2, "big") * 2**15
+
+
+@scenario
+async def test_a_body_is_sent_as_it_is_read_and_again_from_its_beginning() -> None:
+    async with raw_server(hello) as server, transport() as client:
+        body = Pieces(40)
+        for _ in range(2):
+            await client.send(Request("POST", server.url(), (), body))
+        for request in server.requests:
+            assert names(request)[b"content-length"] == str(body.size).encode()
+            assert b"transfer-encoding" not in names(request)
+            assert request.split(b"\r\n\r\n", 1)[1] == b"".join([chunk async for chunk in body.chunks()])
+
+
+@scenario
+async def test_a_body_that_cannot_be_read_on_ends_the_request_with_its_own_error() -> None:
+    async with raw_server(hello) as server, transport() as client:
+        failure = errors.TransportError("the file changed", sent=True, permanent=True)
+        with pytest.raises(errors.TransportError) as caught:
+            await client.send(Request("POST", server.url(), (), Pieces(3, failure)))
+        assert caught.value is failure
+        await server.until(lambda s: s.open == 0)
+        assert server.requests == []
+        assert (await client.send(Request("GET", server.url()))).body == b"hello"
+
+
+@scenario
+async def test_a_server_that_stops_taking_a_body_that_is_read_times_out() -> None:
+    async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await gone.wait()
+        writer.close()
+
+    gone = asyncio.Event()
+    server = await asyncio.start_server(deaf, "127.0.0.1", 0, limit=1024)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    async with transport(timeouts=Timeouts(write=0.2)) as client:
+        with fails(MAYBE_DONE, errors.Timeout):
+            await client.send(Request("POST", url, (), Pieces(1000)))
+    gone.set()
+    server.close()
+
+
 @scenario
 async def test_only_codings_that_can_be_undone_are_asked_for() -> None:
     async with raw_server(hello) as server, transport() as client:

@@ -1,0 +1,341 @@
+"""Runs write plans: finds the rows, checks them all, sends them, and accounts for each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import uuid4
+
+import duckdb
+import msgspec
+
+from provider.catalog.catalog import Method
+from provider.catalog.loader import Catalog
+from provider.engine.cache import Cache, Scope
+from provider.engine.cursor import Result
+from provider.engine.failures import translate
+from provider.engine.files import Files
+from provider.engine.gateway import Gateway
+from provider.engine.journal import Entry, Journal, StatementJournal
+from provider.engine.operations import Operations
+from provider.engine.outcomes import WriteReport, counts, interrupted, partly_done
+from provider.engine.results import DuckResult
+from provider.engine.sending import Letter, OnError
+from provider.engine.staging import Page
+from provider.engine.streaming import EVENTS, EventResult, Live, Shape, Story, text_shape
+from provider.engine.tables import StagedTable, quietly
+from provider.engine.waiting import Begun, left_alone, settled
+from provider.engine.watch import Stopped
+from provider.engine.writes import Guard, Planned, calls, check_count, check_filter, check_whole
+from provider.errors import DataError, OperationalError, PartlyDone, Timeout
+from provider.plan.actions import ANSWERS, WritePlan
+from provider.plan.physical import Plan
+from provider.rest.request import Target
+from provider.sql.scanner import Text
+
+#: Events that are staged at a time.
+_EVENTS = 1_000
+#: Runs a query of a write's plan.
+Read = Callable[[Plan, Text, Mapping[str, object]], DuckResult]
+
+
+@dataclass(frozen=True, slots=True)
+class WritePolicy:
+    """How a connection writes: what it may do unasked, what it does after a failure, and where it keeps account."""
+
+    guard: Guard
+    on_error: OnError = "stop"
+    journal: Journal | None = None
+
+
+class Writer:
+    """Writes for one session.
+
+    Args:
+        read: runs the query for the rows.
+        cache: what it drops of it is read anew.
+
+    Attributes:
+        policy: what it may do; it may be replaced between two statements.
+    """
+
+    def __init__(
+        self,
+        duck: duckdb.DuckDBPyConnection,
+        catalog: Catalog,
+        gateway: Gateway,
+        policy: WritePolicy,
+        read: Read,
+        cache: Cache,
+    ) -> None:
+        self._duck = duck
+        self._catalog = catalog
+        self._gateway = gateway
+        self._files = Files(duck)
+        self.policy = policy
+        self._read = read
+        self._cache = cache
+
+    def planned(self, plan: WritePlan, text: Text, arguments: Mapping[str, object]) -> list[Planned]:
+        """Read what the plan reads, and check every row; nothing is written.
+
+        Raises:
+            Guarded: more would be changed than the guard lets pass.
+            DataError: values that cannot be sent.
+        """
+        check_filter(plan, self.policy.guard)
+        with self._files.functions(plan):
+            source = self._read(plan.source, text, arguments)
+            check_whole(plan, truncated=self._gateway.report.truncated)
+            kinds = [self._duck.type(column[1]) for column in source.description or ()]
+            rows = source.fetch(None)
+        found = calls(plan, rows, kinds, self._files)
+        check_count(plan, self.policy.guard, found)
+        return found
+
+    def preview(self, plan: WritePlan, text: Text, arguments: Mapping[str, object]) -> list[str]:
+        """The requests that a plan would send, after all checks, without the account's secrets; errors as `planned`."""
+        planned = self.planned(plan, text, arguments)
+        target = self._target(plan)
+        count = sum(1 for p in planned if p.call is not None)
+        lines = [f"would send {count:,} request{'' if count == 1 else 's'}"]
+        for p in planned:
+            call = p.call.described if p.call is not None else "nothing: the object is so already"
+            asker = target.of(p.call) if p.call is not None else target
+            lines.append(f"  row {p.row:<6,} {self._gateway.redacted(asker, call)}")
+        return lines
+
+    def write(self, plan: WritePlan, text: Text, arguments: Mapping[str, object]) -> tuple[Result, str]:
+        """Carry a plan out; the answers that RETURNING selects or the events of a stream, and a message.
+
+        Raises:
+            PartlyDone: some rows were done, or may have been, and others not; the report has each of them.
+            Error: what the rows' query or the first refusal raised; nothing was done.
+        """
+        table: StagedTable | None = None
+
+        def drop() -> None:
+            if table is not None:
+                table.drop()
+
+        try:
+            planned = self.planned(plan, text, arguments)
+            if any(p.streams for p in planned):
+                return self._stream(plan, planned, text)
+            if plan.returning is not None:
+                table = self.answers(plan, ANSWERS)
+                self._duck.execute(f"EXPLAIN {plan.returning.sql}").fetchall()
+            count, message, settled = self.carry_out(plan, planned, text, table)
+            message = f"{message}; {settled}" if settled else message
+            if plan.returning is None:
+                return DuckResult(self._duck, lambda e: e, drop, count, has_rows=False), message
+            self._duck.execute(plan.returning.sql)
+            return DuckResult(self._duck, lambda e: translate(e, text, None), drop, count), message
+        except duckdb.Error as e:
+            self._gateway.noticed()
+            quietly(self._duck, drop)
+            raise translate(e, text, None) from None
+        except BaseException:
+            self._gateway.noticed()
+            quietly(self._duck, drop)
+            raise
+
+    def carry_out(
+        self, plan: WritePlan, planned: Sequence[Planned], text: Text, table: StagedTable | None
+    ) -> tuple[int, str, str]:
+        """Send what was planned, and put the answers into `table`.
+
+        Returns:
+            How many rows were done, a message, and how the operations stand that were waited for, '' without any.
+
+        Raises:
+            Error: as `write`.
+        """
+        if any(p.streams for p in planned):
+            result, message = self._stream(plan, planned, text)
+            self._collect(plan, result, table)
+            return len(planned), message, result.ending
+        journal = self._journal(plan, text)
+        letters, before = self._letters(plan, planned, journal)
+        self._send(plan, planned, letters, before, journal)
+        settled = self._wait(plan, letters) if plan.awaits else ""
+        if table is not None:
+            self._stage(plan, table, letters)
+        count = sum(1 for letter in letters if letter.outcome == "done")
+        return count, _message(plan, count, len(before), sum(1 for p in planned if p.call is None)), settled
+
+    def answers(self, plan: WritePlan, name: str, *, streams: bool = False) -> StagedTable:
+        """An empty table for the answers to a plan's calls, or for the events of its stream."""
+        if streams:
+            return StagedTable(self._duck, name, plan.resource.id, _shape(plan).fields, (), {}, ())
+        method = plan.actions[0].method
+        rows = method.rows if method.is_list else None
+        synonyms = plan.returning.synonyms if plan.returning is not None else {}
+        omitted = method.rows_omitted
+        return StagedTable(self._duck, name, plan.resource.id, method.returns, (), synonyms, rows, rows_omitted=omitted)
+
+    def _journal(self, plan: WritePlan, text: Text) -> StatementJournal | None:
+        journal = self.policy.journal
+        return journal.begin(plan.verb, plan.resource.id, text.sql) if journal is not None else None
+
+    def _stream(self, plan: WritePlan, planned: Sequence[Planned], text: Text) -> tuple[Result, str]:
+        """Send a call that is answered with events; they are the result. Errors as `write`, from reading them too."""
+        journal = self._journal(plan, text)
+        letters, before = self._letters(plan, planned, journal)
+        if not letters:  # an earlier run has done it
+            return DuckResult(self._duck, lambda e: e, lambda: None, 0, has_rows=False), "EXEC (1 done before)"
+        (letter,) = letters
+        live = self._gateway.live(letter)
+        try:
+            self._send(plan, planned, letters, before, journal, live)
+        except BaseException:
+            live.close()
+            raise
+        operations = Operations.of(letter.method, self._catalog)
+        story = Story(letter.method, operations, letter.call)
+        report = self._gateway.report
+        return EventResult(live, _shape(plan), story, plan.place, report, is_safe=letter.call.is_safe), ""
+
+    def _collect(self, plan: WritePlan, result: Result, table: StagedTable | None) -> None:
+        """Read a stream to its end, into a table."""
+        names = [field.name for field in _shape(plan).fields]
+        try:
+            while rows := result.fetch(_EVENTS):
+                objects = [dict(zip(names, row, strict=True)) for row in rows]
+                for event in objects:
+                    if "data" in event:
+                        event["data"] = msgspec.Raw(event["data"].encode())
+                if table is not None:
+                    table.append([Page(msgspec.json.encode(objects), ())])
+        finally:
+            result.close()
+
+    def _wait(self, plan: WritePlan, letters: Sequence[Letter]) -> str:
+        """Wait until the operations that were begun have ended; a message about that, '' where there is none.
+
+        The letters have their last objects then.
+        """
+        begun: list[Begun] = []
+        for letter in letters:
+            operations = Operations.of(letter.method, self._catalog)
+            if letter.outcome == "done" and operations is not None:
+                standing = operations.standing(letter.body or b"")
+                begun.append(Begun(letter, operations, self._target(plan), standing))
+        try:
+            self._gateway.wait_for(begun, plan.place)
+        except (KeyboardInterrupt, Stopped) as e:
+            late = e.reason if isinstance(e, Stopped) and isinstance(e.reason, Timeout) else None
+            raise left_alone(begun, plan.place, late) from None
+        finally:
+            self._drop(letters)  # what they have begun has changed it meanwhile
+        return settled(begun)
+
+    def _letters(
+        self, plan: WritePlan, planned: Sequence[Planned], journal: StatementJournal | None
+    ) -> tuple[list[Letter], dict[int, Entry]]:
+        """What is to be sent, and the rows that an earlier run has done."""
+        target = self._target(plan)
+        known: dict[int, Entry] = {}
+        if journal is not None:
+            known = journal.known([(p.row, p.call) for p in planned if p.call is not None])
+            journal.check(known)
+        before = {row: entry for row, entry in known.items() if entry.event == "done"}
+        letters = [
+            Letter(
+                p.row,
+                target.of(p.call),
+                p.action.method,
+                p.call,
+                none_is_fine=p.action.verb in ("UPDATE", "REPLACE", "DELETE"),
+                key=next(iter(plan.resource.key), "id"),
+                idempotency_key=_idempotency_key(p.action.method, known.get(p.row)),
+            )
+            for p in planned
+            if p.call is not None and p.row not in before
+        ]
+        return letters, before
+
+    def _send(
+        self,
+        plan: WritePlan,
+        planned: Sequence[Planned],
+        letters: Sequence[Letter],
+        before: Mapping[int, Entry],
+        journal: StatementJournal | None,
+        live: Live | None = None,
+    ) -> None:
+        """Send the letters, and write the report; `live` opens the only one's answer where that is a stream."""
+        report = self._gateway.report
+        earlier = tuple(report.writes)  # another EXEC of the same query
+        sent = {letter.row: letter for letter in letters}
+
+        def account() -> list[WriteReport]:
+            rows = [sent[p.row].report() if p.row in sent else _unsent(p, before.get(p.row)) for p in planned]
+            return [*earlier, *rows]
+
+        self._drop(letters)  # before, too: whoever dies behind the request leaves nothing old
+        try:
+            self._gateway.write(letters, self.policy.on_error, journal, live)
+        except (KeyboardInterrupt, Stopped) as e:
+            report.writes = account()
+            late = e.reason if isinstance(e, Stopped) and isinstance(e.reason, Timeout) else None
+            raise interrupted(plan.verb, plan.place, report.writes, late) from None
+        except OperationalError as e:  # of the journal: those of rows are in their letters
+            report.writes = account()
+            reason = f"{e.reason}\n{counts(report.writes)}"
+            raise PartlyDone(f"{plan.verb} stopped: {e.summary}", place=plan.place, reason=reason) from e
+        finally:
+            report.writes = account()
+            self._drop(letters)
+        failed = next((letter for letter in letters if letter.failure is not None), None)
+        if failed is None or failed.failure is None:
+            return
+        nothing = all(letter.outcome == "not done" for letter in letters)
+        if (nothing and not before) or len(planned) == 1:
+            raise failed.failure
+        raise partly_done(plan.verb, plan.place, report.writes, failed.row, failed.failure) from failed.failure
+
+    def _drop(self, letters: Sequence[Letter]) -> None:
+        """Drop what the letters may have changed from the cache, whatever becomes of them."""
+        written = [letter for letter in letters if not letter.call.is_safe]
+        self._cache.drop([Scope.of(w.target.provider.name, w.method, w.call) for w in written])
+
+    def _target(self, plan: WritePlan) -> Target:
+        resource = plan.resource
+        service = self._catalog.service(resource.provider, resource.service)
+        return Target(self._catalog.provider(resource.provider), service)
+
+    def _stage(self, plan: WritePlan, table: StagedTable, letters: Sequence[Letter]) -> None:
+        done = [letter for letter in letters if letter.outcome == "done"]
+        try:
+            table.append([Page(letter.body or b"{}", ()) for letter in done])
+        except DataError as e:
+            what = f"{len(done)} of {len(letters)} writes were carried out; only the answers cannot be read."
+            raise DataError(e.summary, place=plan.place, reason=f"{e.reason} {what}".strip(), detail=e.detail) from None
+
+
+def _shape(plan: WritePlan) -> Shape:
+    """What a statement makes of a stream's events."""
+    stream = plan.actions[0].method.stream
+    return text_shape(stream.text) if plan.text and stream is not None and stream.text is not None else EVENTS
+
+
+def _unsent(planned: Planned, before: Entry | None) -> WriteReport:
+    """A row that this run did not send: it is done already, or needs nothing."""
+    if before is not None:
+        return WriteReport(planned.row, before.request, before.status, before.id, None, "done")
+    return WriteReport(planned.row, None, None, None, None, "done")
+
+
+def _idempotency_key(method: Method, known: Entry | None) -> str | None:
+    """What lets the API recognise a row: as it was sent before, if nobody knows what became of it then."""
+    if method.idempotency is None:
+        return None
+    return known.key if known is not None and known.is_unknown and known.key is not None else str(uuid4())
+
+
+def _message(plan: WritePlan, count: int, before: int, unchanged: int) -> str:
+    if plan.verb == "EXEC":
+        return "EXEC"
+    notes = [f"{before:,} done before"] * bool(before) + [f"{unchanged:,} unchanged"] * bool(unchanged)
+    return f"{plan.verb} {count}" + (f" ({', '.join(notes)})" if notes else "")

@@ -1,0 +1,251 @@
+"""Queries over staged and local tables whose distinct rows are the keys of a scan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sqlglot import exp
+
+from provider.catalog.catalog import Parameter
+from provider.catalog.types import FieldType
+from provider.plan.binder import Binder, Block, Cte, Relation
+from provider.plan.bindings import AnyOf, Constants, FromQuery, FromRelations, Source
+from provider.plan.claims import is_volatile
+from provider.plan.physical import Keys
+from provider.plan.rendering import StagedSql, key_cast
+from provider.plan.terms import arguments
+from provider.plan.uses import Use, Uses
+
+
+class KeyQueries:
+    """Makes key queries of the sources that bind a use's parameters.
+
+    Args:
+        staged: renders parts of the statement over staged tables.
+    """
+
+    def __init__(self, binder: Binder, uses: Uses, tree: exp.Expr, staged: StagedSql) -> None:
+        self._binder = binder
+        self._uses = uses
+        self._tree = tree
+        self._staged = staged
+
+    def single(self, use: Use, parameter: Parameter, source: Source) -> Keys:
+        """The key query of a source that binds one parameter on its own."""
+        recursive: dict[str, Cte] = {}
+        rows = self._rows(source, use, recursive)
+        cast = f"SELECT {key_cast('k', parameter.type)} FROM ({rows}) AS rows(k)"
+        sql = f"SELECT DISTINCT k FROM ({cast}) AS keys(k) WHERE k IS NOT NULL"
+        needs = self.needs(source) or set()
+        return self._keys((parameter,), sql, needs, recursive, _origin(source), self._is_monotone(source))
+
+    def joined(self, use: Use, joined: dict[Parameter, FromRelations]) -> Iterable[Keys]:
+        """One query a block, so that keys which come from the same rows stay together."""
+        for block in dict.fromkeys(s.block for s in joined.values()):
+            group = {p: s for p, s in joined.items() if s.block is block}
+            parameters = tuple(group)
+            values = [s.value for s in group.values()]
+            relations = frozenset(r for s in group.values() for r in s.relations)
+            recursive: dict[str, Cte] = {}
+            types = [p.type for p in parameters]
+            lacking = frozenset(r for s in group.values() for r in s.may_lack(use.relation))
+            sql = self._select(use, values, types, relations, lacking, block, recursive)
+            needs = set()
+            monotone = True
+            for source in group.values():
+                needs |= self.needs(source) or set()
+                monotone = monotone and self._is_monotone(source)
+            origin = ", ".join(_origin(s) for s in group.values())
+            yield self._keys(parameters, sql, needs, recursive, origin, monotone)
+
+    def _select(
+        self,
+        use: Use,
+        values: list[exp.Expr],
+        types: Sequence[FieldType | None],
+        relations: frozenset[Relation],
+        lacking: frozenset[Relation],
+        block: Block,
+        recursive: dict[str, Cte],
+    ) -> str:
+        """The distinct keys that expressions have over relations; those `lacking` may be null-extended."""
+        whole = self._closure(relations) or relations
+        # Outer blocks first, so that what is read laterally stands before its reader.
+        blocks = [b for b in self._binder.blocks if any(r.block is b for r in whole)]
+        ordered = [r for b in blocks for r in b.relations if r in whole]
+        for value in values:
+            self._uses.need_all(value, block)
+        found = [c for b in blocks for c in self._conditions(use, whole, b)] if not lacking else []
+        conditions = [self._staged.sql(c, recursive) for c in found]
+        columns = []
+        for i, (value, type_) in enumerate(zip(values, types, strict=True)):
+            sql = self._staged.sql(value, recursive)
+            as_is = type_ is None or self._is_of_type(value, block, type_)
+            columns.append(f"{sql if as_is or type_ is None else key_cast(sql, type_)} AS k{i}")
+        sources = ", ".join(self._staged.source(r, recursive, lacking=r in lacking) for r in ordered)
+        where = f" WHERE {' AND '.join(f'({c})' for c in conditions)}" if conditions else ""
+        keys = ", ".join(f"k{i}" for i in range(len(values)))
+        not_null = " AND ".join(f"k{i} IS NOT NULL" for i in range(len(values)))
+        return (
+            f"SELECT DISTINCT {keys} FROM (SELECT {', '.join(columns)} FROM {sources}{where}) AS keys WHERE {not_null}"
+        )
+
+    def _is_of_type(self, value: exp.Expr, block: Block, type_: FieldType) -> bool:
+        """Whether a value is a resource's field that has a type already."""
+        found = self._binder.resolve(value, block) if isinstance(value, exp.Column) else None
+        field_ = found[0].resource.field(found[1]) if found and found[0].resource else None
+        return field_ is not None and field_.type.duckdb == type_.duckdb and field_.type.base == type_.base
+
+    def _conditions(self, use: Use, relations: frozenset[Relation], block: Block) -> list[exp.Expr]:
+        """The predicates that hold for the key rows and can be checked on them alone."""
+        held: list[exp.Expr] = []
+        here = [r for r in relations if r.block is block]
+        for relation in (*here, *([use.relation] if use.relation.block is block else [])):
+            held += [c for c in block.held(relation) if not any(c is h for h in held)]
+        found = []
+        for condition in held:
+            if condition.find(exp.Query) is not None:
+                continue
+            if condition.find(exp.AggFunc, exp.Window) or any(is_volatile(f) for f in condition.find_all(exp.Func)):
+                continue
+            owners = [self._binder.resolve(c, block) for c in condition.find_all(exp.Column)]
+            if owners and all(o is not None and o[0] in relations for o in owners):
+                self._uses.need_all(condition, block)
+                found.append(condition)
+        return found
+
+    def _closure(self, relations: frozenset[Relation]) -> frozenset[Relation] | None:
+        """The relations with those that they read, laterally or from outer blocks.
+
+        None when they cannot stand in one FROM: two of them have the same name.
+        """
+        found = set(relations)
+        todo = list(relations)
+        while todo:
+            for other in self._reads(todo.pop()):
+                if other not in found:
+                    found.add(other)
+                    todo.append(other)
+        names = [r.alias.lower() for r in found]
+        return frozenset(found) if len(set(names)) == len(names) else None
+
+    def _reads(self, relation: Relation) -> set[Relation]:
+        """Relations outside that a derived table or table function refers to."""
+        found: set[Relation] = set()
+        if relation.resource is not None or relation.cte is not None:
+            return found
+        nodes = list(relation.nodes())
+        inside = {id(s) for s in nodes if isinstance(s, exp.Select)}
+        if not inside:
+            for column in (n for n in nodes if isinstance(n, exp.Column)):
+                owner = self._binder.owner(column, relation.block)
+                if owner is not None and owner is not relation:
+                    found.add(owner)
+            return found
+        for block in self._binder.blocks:
+            if id(block.select) not in inside:
+                continue
+            for column in block.columns:
+                owner = self._binder.owner(column, block)
+                if owner is not None and id(owner.block.select) not in inside and not self._within(owner, inside):
+                    found.add(owner)
+        return found
+
+    def _within(self, relation: Relation, inside: set[int]) -> bool:
+        owner = relation.block.owner
+        return owner is not None and (id(owner.block.select) in inside or self._within(owner, inside))
+
+    def _rows(self, source: Source, use: Use, recursive: dict[str, Cte]) -> str:
+        """A query with one column of keys."""
+        match source:
+            case Constants(values):
+                rows = " UNION ALL ".join(f"SELECT {self._staged.sql(v, recursive)}" for v in values)
+                return rows or "SELECT NULL WHERE false"
+            case FromQuery(query, _, index, width):
+                names = ", ".join(f"c{i}" for i in range(width))
+                return f"SELECT c{index} FROM ({self._staged.sql(query, recursive)}) AS rows({names})"
+            case FromRelations(value, relations, block):
+                lacking = source.may_lack(use.relation)
+                return self._select(use, [value], [None], relations, lacking, block, recursive)
+            case AnyOf(parts):
+                return " UNION ALL ".join(f"({self._rows(p, use, recursive)})" for p in parts)
+
+    def needs(self, source: Source) -> set[int] | None:
+        """Numbers of the scans whose tables a source reads; None when it cannot be read on its own."""
+        match source:
+            case Constants():
+                return set()
+            case FromQuery(query):
+                return self._scans_in(query.walk())
+            case FromRelations(_, relations, _):
+                whole = self._closure(relations)
+                if whole is None:
+                    return None
+                return {n for r in whole for n in self._scans_of(r)}
+            case AnyOf(parts):
+                found: set[int] = set()
+                for part in parts:
+                    needs = self.needs(part)
+                    if needs is None:
+                        return None
+                    found |= needs
+                return found
+
+    def _scans_of(self, relation: Relation, seen: frozenset[int] = frozenset()) -> set[int]:
+        if id(relation) in seen:
+            return set()
+        seen |= {id(relation)}
+        if relation.resource is not None:
+            use = self._uses.of(relation)
+            return {use.first.number}
+        if relation.query is not None:
+            return self._scans_in(relation.query.walk(), seen)
+        if relation.cte is not None:
+            return self._scans_in(relation.cte.node.this.walk(), seen)
+        return self._scans_in(relation.nodes(), seen)
+
+    def _scans_in(self, nodes: Iterable[exp.Expr], seen: frozenset[int] = frozenset()) -> set[int]:
+        found: set[int] = set()
+        for table in (n for n in nodes if isinstance(n, exp.Table)):
+            number = table.meta.get("relation")
+            if number is not None:
+                found |= self._scans_of(self._binder.relations[number], seen)
+        return found
+
+    def recurses(self, source: Source) -> bool:
+        """Whether a source reads a recursive CTE: it may feed the scan that it is fed by."""
+        relations: Iterable[Relation] = ()
+        if isinstance(source, FromRelations):
+            relations = source.relations
+        return any(r.cte is not None and r.cte.recursive for r in relations)
+
+    @staticmethod
+    def _is_monotone(source: Source) -> bool:
+        """Whether more rows below can only add keys: plain relations, no query that could take one back."""
+        return isinstance(source, FromRelations) and all(
+            r.query is None and (r.cte is None or r.cte.recursive) for r in source.relations
+        )
+
+    def _keys(
+        self,
+        parameters: tuple[Parameter, ...],
+        sql: str,
+        needs: set[int],
+        recursive: dict[str, Cte],
+        origin: str,
+        monotone: bool,
+    ) -> Keys:
+        prefix = self._staged.prefix(recursive)
+        whole = prefix + sql
+        return Keys(parameters, whole, frozenset(needs), arguments(whole, self._tree), origin=origin, monotone=monotone)
+
+
+def _origin(source: Source) -> str:
+    match source:
+        case FromRelations(value, _, _):
+            return str(value.sql(dialect="duckdb", identify=False)).replace('"', "")
+        case FromQuery():
+            return "a subquery"
+        case AnyOf(parts):
+            return " or ".join(dict.fromkeys(_origin(p) for p in parts))
+    return "constants"

@@ -1,0 +1,218 @@
+"""LIMIT or EXISTS above a scan: when the rows that are staged are all that it wants.
+
+The LIMIT may stand on the relation's own SELECT, or further out: on a UNION ALL of such, or on a SELECT from the
+derived table, CTE or view that it is in. What lies between must pass on each row by itself. EXISTS wants one row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from provider.catalog.catalog import Method
+from provider.plan.binder import Binder, Relation, outputs, star_of
+from provider.plan.claims import is_constant, is_volatile
+from provider.plan.sorting import Early, StagedRows, can_answer, compares
+
+
+@dataclass(frozen=True, slots=True)
+class _Limited:
+    """The nearest LIMIT or EXISTS above a relation.
+
+    `query` has it, or is what EXISTS asks for. `path` has the relation, then the derived tables and CTE uses
+    that its rows pass through; each is the only relation of its SELECT. `united` says that other queries' rows
+    come between.
+    """
+
+    query: exp.Expr
+    path: tuple[Relation, ...]
+    united: bool
+
+    @property
+    def select(self) -> exp.Select:
+        """The outermost SELECT that the rows pass through."""
+        return self.path[-1].block.select
+
+
+def limited(binder: Binder, relation: Relation, method: Method, staged: StagedRows) -> Early | None:
+    """How a LIMIT lets a scan end early: when its SELECT has enough rows, in the API's order if it has ORDER BY."""
+    found = _find(binder, relation)
+    if found is None or not all(_is_alone(binder, r, whole=len(found.path) > 1) for r in found.path):
+        return None
+    limit = found.query.args.get("limit")
+    count, wanted = _wanted(limit, found.query.args.get("offset"), staged) if limit is not None else (1, "1")
+    if not wanted:
+        return None
+    conditions = [(c, i) for i, r in enumerate(found.path) for c in r.block.where]
+    rows = count if all(_repeats_path(binder, c, found.path[: i + 1], method) for c, i in conditions) else None
+    order = found.query.args.get("order")
+    if order is None:
+        reason = "stops when LIMIT has its rows" if limit is not None else "stops at the one row that EXISTS wants"
+        return Early(f"({_counted(found, staged)} >= {wanted})", None, rows, reason)
+    direction = None if found.united or found.query is not found.select else _order(binder, found, order, method)
+    if direction is None or method.sorted_by is None:
+        return None
+    column = staged.sql(exp.column(method.sorted_by.field, table=relation.alias, quoted=True))
+    ahead = "true"
+    if len(order.expressions) > 1:
+        if len(found.path) > 1:
+            return None
+        # Further sort keys decide among equals: all rows equal to the last one wanted must be there.
+        sign, last = (">", "min") if direction == "desc" else ("<", "max")
+        ahead = f"{column} {sign} (SELECT {last}({column}) FROM {staged.source})"
+        rows = None
+    known = f"(SELECT count(*) = count({column}) FROM {staged.source})"
+    enough = f"({_counted(found, staged, ahead)} >= {wanted} AND {known})"
+    each = ""
+    if ahead == "true" and len(found.path) == 1:
+        each = f"count(*) FILTER (WHERE {_conditions(found, staged)}) >= {wanted} AND count(*) = count({column})"
+    return Early(enough, direction, rows, f"stops when LIMIT has its rows, in {direction} order", each)
+
+
+def whole_number(node: exp.Expr | None) -> int | None:
+    """The value of a literal that is a whole number."""
+    return int(node.this) if isinstance(node, exp.Literal) and not node.is_string and str(node.this).isdigit() else None
+
+
+def _wanted(limit: exp.Expr, offset: exp.Expr | None, staged: StagedRows) -> tuple[int | None, str]:
+    """How many rows LIMIT and OFFSET want, as a number if it stands there, and as SQL; '' where it depends on rows."""
+    if not isinstance(limit, exp.Limit) or limit.args.get("percent") or not is_constant(limit.expression):
+        return None, ""
+    wanted = f"({staged.sql(limit.expression)})"
+    count = whole_number(limit.expression)
+    if offset is None:
+        return count, wanted
+    if not is_constant(offset.expression):
+        return None, ""
+    skipped = whole_number(offset.expression)
+    return (
+        None if count is None or skipped is None else count + skipped,
+        f"{wanted} + ({staged.sql(offset.expression)})",
+    )
+
+
+def _find(binder: Binder, relation: Relation) -> _Limited | None:
+    """The nearest LIMIT or EXISTS, if each row comes to it by itself."""
+    path = [relation]
+    united = False
+    if any(relation.block in cte.shared for cte in binder.ctes):
+        return None  # a recursion adds rows between
+    while path[-1].block.relations == path[-1:] and _is_plain(path[-1]):
+        owner = path[-1].block.owner
+        node: exp.Expr = path[-1].block.select
+        while True:
+            if node.args.get("limit") is not None:
+                return _Limited(node, tuple(path), united)
+            if node.args.get("offset") is not None or node.args.get("order") is not None:
+                return None  # DuckDB keeps the order of what is cut further out
+            if owner is not None and node is owner.query:
+                path.append(owner)
+                break
+            parent = node.parent
+            if isinstance(parent, exp.Exists):
+                return _Limited(node, tuple(path), united)
+            if isinstance(parent, exp.Union) and not parent.args.get("distinct"):
+                united = True
+            elif not isinstance(parent, exp.Subquery):
+                return None
+            node = parent
+    return None
+
+
+_CLAUSES = ("group", "having", "distinct", "qualify", "sample", "pivots", "joins", "laterals", "fetch")
+
+
+def _is_plain(relation: Relation) -> bool:
+    """Whether each row of a relation is one row of its SELECT or none, whatever the other rows are."""
+    select = relation.block.select
+    if any(select.args.get(k) for k in _CLAUSES) or any(relation.node.args.get(k) for k in ("sample", "pivots")):
+        return False
+    order = select.args.get("order")
+    for item in [*select.expressions, *(order.expressions if order else ())]:
+        # An unknown function may be an aggregate or may multiply rows.
+        if item.find(exp.AggFunc, exp.Window, exp.Anonymous, exp.Explode, exp.Unnest, exp.Query) is not None:
+            return False
+    return True
+
+
+def _is_alone(binder: Binder, relation: Relation, *, whole: bool) -> bool:
+    """Whether the conditions on a relation, or its whole SELECT, say the same again and read nothing else."""
+    block = relation.block
+    for part in (*block.where, *(block.select.expressions if whole else ())):
+        if part.find(exp.Query) is not None or any(is_volatile(f) for f in part.find_all(exp.Func)):
+            return False
+        for column in part.find_all(exp.Column):
+            found = binder.resolve(column, block) if not isinstance(column.this, exp.Star) else (relation, "")
+            if found is None or found[0] is not relation:
+                return False
+            if found[1] and not relation.has(column.name) and relation.parameter(column.name) is None:
+                return False  # an alias of the SELECT list
+    return True
+
+
+def _conditions(found: _Limited, staged: StagedRows) -> str:
+    """The WHERE of the relation's own SELECT."""
+    return " AND ".join(f"({staged.sql(c)})" for c in found.path[0].block.where) or "true"
+
+
+def _counted(found: _Limited, staged: StagedRows, ahead: str = "true") -> str:
+    """How many rows the SELECT has of those that are staged."""
+    if len(found.path) == 1:
+        return f"(SELECT count(*) FILTER (WHERE {_conditions(found, staged)} AND {ahead}) FROM {staged.source})"
+    select = found.select.copy()
+    for clause in ("limit", "offset", "order"):
+        select.set(clause, None)
+    return f"(SELECT count(*) FROM ({staged.sql(select)}) AS passed)"
+
+
+def _order(binder: Binder, found: _Limited, order: exp.Expr, method: Method) -> str | None:
+    """The direction in which the API can answer as ORDER BY wants it; None when it cannot."""
+    first = order.expressions[0]
+    if not isinstance(first, exp.Ordered) or method.sorted_by is None or first.args.get("nulls_first"):
+        return None  # the manifest does not say where the API lists what has no value
+    if not binder.conventions.plain_order or not compares(binder, found.path[0], method):
+        return None
+    column = first.this
+    place = whole_number(column)
+    if place is not None and not any(star_of(e) for e in found.select.expressions[:place]):
+        column = found.select.expressions[place - 1].unalias() if 0 < place <= len(found.select.expressions) else column
+    for item in found.select.expressions:
+        if isinstance(item, exp.Alias) and isinstance(column, exp.Column) and item.alias.lower() == column.name.lower():
+            column = item.this
+    if _traced(binder, column, found.path) != method.sorted_by.field.lower():
+        return None
+    direction = "desc" if first.args.get("desc") else "asc"
+    return direction if can_answer(method, direction) else None
+
+
+def _traced(binder: Binder, column: exp.Expr, path: tuple[Relation, ...]) -> str | None:
+    """The first relation's column that an expression over the last one is, in lower case."""
+    found = binder.resolve(column, path[-1].block) if isinstance(column, exp.Column) else None
+    if found is None or found[0] is not path[-1]:
+        return None
+    name = found[1].lower()
+    while len(path) > 1:
+        names = path[-1].columns() or ()
+        puts_out = outputs(path[-2].block) or []
+        at = next((i for i, n in enumerate(names) if n.lower() == name), None)
+        if at is None or at >= len(puts_out):
+            return None
+        path = path[:-1]
+        if (source := puts_out[at].source) is not None:
+            name = source[1].lower()
+        else:
+            item = puts_out[at].item
+            return _traced(binder, item.unalias(), path) if item is not None else None
+    return name
+
+
+def _repeats_path(binder: Binder, condition: exp.Expr, path: tuple[Relation, ...], method: Method) -> bool:
+    """Whether a predicate only repeats what the path says."""
+    if not isinstance(condition, exp.EQ):
+        return False
+    for column, value in ((condition.this, condition.expression), (condition.expression, condition.this)):
+        if isinstance(column, exp.Column) and is_constant(value):
+            name = _traced(binder, column, path)
+            return any(p.name.lower() == name and p.location == "path" for p in method.parameters)
+    return False

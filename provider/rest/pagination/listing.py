@@ -1,0 +1,139 @@
+"""The protocol of one list: how its pages are found, what is read of them, and where reading is cut off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from provider.catalog.catalog import Method
+from provider.rest.pagination.both_ends import from_both_ends
+from provider.rest.pagination.chains import chained
+from provider.rest.pagination.counts import counted, number
+from provider.rest.pagination.envelope import Chain, Reading
+from provider.rest.pagination.inclusive import Inclusive
+from provider.rest.pagination.opening import opened
+from provider.rest.pagination.protocol import COMPLETE, CUT_OFF, Pages, Step
+from provider.rest.pagination.windows import windowed
+from provider.rest.request import Call
+
+if TYPE_CHECKING:  # the models bring pydantic, which is slow to import
+    from provider.catalog.paging import Pages as Rule
+    from provider.catalog.paging import SinglePage
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """One list, or one object, that a method answers.
+
+    Attributes:
+        call: the first call, as the statement makes it.
+        key: the fields that tell the rows of the list apart; () when unknown.
+        base_url: the provider's; links to further pages must stay at its origin.
+        alone: whether nothing else is read meanwhile, so that two requests at once may serve this list.
+    """
+
+    method: Method
+    call: Call
+    key: tuple[str, ...] = ()
+    base_url: str = ""
+    alone: bool = False
+
+    @property
+    def backwards(self) -> Call | None:
+        """The call for the list in the opposite order, where it may be read from both ends at once."""
+        by = self.method.sorted_by
+        if not self.alone or not self.key or by is None or not by.reversible:
+            return None
+        parameter = self.method.parameter(by.param or "")
+        if parameter is None or parameter.location == "path":
+            return None
+        order = self.call.value(parameter.wire, parameter.location) or by.default
+        return self.call.with_value(parameter.wire, "asc" if order == "desc" else "desc", parameter.location)
+
+
+def pages(listing: Listing) -> Pages:
+    """All pages of a list.
+
+    Raises:
+        DataError: the API's paging makes no sense: more is promised and not named, a page comes twice, the body
+            lacks what the manifest declares, a link leads to another origin. A list never ends by accident.
+        BindError: a parameter of paging has a value that it cannot have.
+    """
+    rule = listing.method.pages
+    if rule is None:
+        answer = yield Step((listing.call,))
+        yield Step(body=answer.body, ended=COMPLETE)
+        return
+    chain = _chain(rule, listing)
+    if rule.max_pages is not None:
+        chain = _cut_off(chain, rule.max_pages)
+    reading = _reading(rule, listing)
+    inclusive = _inclusive(rule, listing)
+    step = next(chain)
+    while not step.ended:
+        answer = yield step
+        step = chain.send(reading.page(answer))
+        if inclusive is not None:
+            step = inclusive.without_repeat(answer, step)
+    yield step
+
+
+def _chain(rule: Rule, listing: Listing) -> Chain:
+    call = opened(rule, listing.call)
+    if rule.kind == "single":
+        return _single(rule, call)
+    if rule.kind == "time_window":
+        return windowed(rule, call)
+    if rule.kind == "offset" or rule.kind == "page_number":
+        return counted(rule, call)
+    ahead = chained(rule, call, listing.base_url)
+    backwards = listing.backwards
+    if backwards is None:
+        return ahead
+    return from_both_ends(ahead, chained(rule, opened(rule, backwards), listing.base_url))
+
+
+def _reading(rule: Rule, listing: Listing) -> Reading:
+    """What a kind looks at in each page."""
+    counts = rule.kind in ("offset", "page_number", "time_window")
+    return Reading(
+        rows=listing.method.rows,
+        omitted=listing.method.rows_omitted,
+        paths=rule.paths,
+        counts=counts or (rule.kind == "single" and (rule.total or rule.total_header) is not None),
+        key=listing.key if counts or listing.backwards is not None else (),
+        last=rule.field if rule.kind == "keyset" else "",
+    )
+
+
+def _inclusive(rule: Rule, listing: Listing) -> Inclusive | None:
+    """What looks for repeated rows in a chain of pages; where keys are read anyway, there is no need."""
+    if rule.kind not in ("cursor", "keyset") or len(listing.key) != 1 or listing.backwards is not None:
+        return None
+    return Inclusive(rule, Reading(listing.method.rows, listing.method.rows_omitted, key=listing.key))
+
+
+def _single(rule: SinglePage, call: Call) -> Chain:
+    page = yield Step((call,))
+    total = number(page, rule.total, rule.total_header)
+    if total is not None and total != page.count:
+        raise page.error(
+            f"the API tells of {total} rows, and its answer has {page.count}",
+            "The manifest says that the list comes whole, in a single page.",
+            "Give the method a pagination that goes on.",
+        )
+    yield page.step(ended=COMPLETE)
+
+
+def _cut_off(chain: Chain, most: int) -> Chain:
+    """A chain of which no more than so many pages are asked for."""
+    step = next(chain)
+    started = waiting = 0
+    while True:
+        calls = step.calls[: most - started]
+        started, waiting = started + len(calls), waiting + len(calls)
+        if not step.ended and waiting == 0:
+            step = replace(step, ended=CUT_OFF)
+        page = yield replace(step, calls=calls)
+        waiting -= 1
+        step = chain.send(page)

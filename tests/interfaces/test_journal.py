@@ -1,0 +1,61 @@
+"""Writes on the command line: dry runs, going on after a failure, and the journal."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from provider.emulator import Emulator
+
+from .conftest import Api, Run
+
+THREE = """INSERT INTO openai.assistants.messages (thread_id, role, content) VALUES
+           ('{t}', 'user', 'one'), ('thread_none', 'user', 'two'), ('{t}', 'user', 'three')"""
+
+
+def test_a_dry_run_prints_the_requests_of_a_write(query: Run, emulator: Emulator) -> None:
+    before = len(emulator.requests)
+    ran = query("INSERT INTO openai.assistants.threads (metadata) VALUES ({'a': 'b'})", "--dry-run")
+    assert ran.code == 0
+    assert 'would send 1 request\n  row 1      POST /threads {"metadata": {"a": "b"}}\n' in ran.out
+    assert len(emulator.requests) == before
+
+
+def test_on_error_continue_does_the_other_rows(query: Run, api: Api) -> None:
+    t = api.post("/threads", json={})["id"]
+    ran = query(THREE.replace("{t}", t), "--on-error", "continue")
+    assert ran.code == 5
+    assert "Done: 2. Refused: 1 (row 2). Outcome unknown: 0. Not sent: 0." in ran.err
+    assert len(api.get(f"/threads/{t}/messages")["data"]) == 2
+
+
+def test_a_rerun_leaves_out_what_the_journal_calls_done(query: Run, api: Api, tmp_path: Path) -> None:
+    t, file = api.post("/threads", json={})["id"], str(tmp_path / "journal")
+    sql = THREE.replace("{t}", t)
+    assert query(sql, "--resume", file, "--on-error", "continue").code == 5
+    again = query(sql, "--resume", file)
+    assert again.code == 5
+    assert "Done: 2. Refused: 1 (row 2)." in again.err
+    assert len(api.get(f"/threads/{t}/messages")["data"]) == 2
+
+
+def test_the_journal_is_listed_and_told_what_somebody_found_out(
+    query: Run, apiql: Run, api: Api, tmp_path: Path
+) -> None:
+    t, file = api.post("/threads", json={})["id"], tmp_path / "journal"
+    sql = f"INSERT INTO openai.assistants.messages (thread_id, role, content) VALUES ('{t}', 'user', 'one')"
+    assert query(sql, "--resume", str(file)).code == 0
+    # As a crash leaves it: sent, and no answer written down.
+    file.write_text("".join(line for line in file.read_text().splitlines(True) if '"done"' not in line))
+    refused = query(sql, "--resume", str(file))
+    assert refused.code == 4
+    assert f"apiql journal {file} --done ROWS --not-done ROWS" in refused.err
+    listed = apiql("journal", str(file))
+    assert f"POST /threads/{t}/messages" in listed.out
+    assert "sent" in listed.out
+    assert apiql("journal", str(file), "--done", "2").code == 1
+    assert apiql("journal", str(file), "--done", "one").code == 2
+    assert "done" in apiql("journal", str(file), "--done", "1").out
+    assert query(sql, "--resume", str(file)).err == "INSERT 0 (1 done before)\n"
+    assert json.loads(file.read_text().splitlines()[-2])["told"] is True
+    assert len(api.get(f"/threads/{t}/messages")["data"]) == 1
