@@ -36,6 +36,7 @@ bench: $(BIN)/.ready-bench
 
 # Fails where something has become slower, larger or more talkative than it may be.
 budgets: $(BIN)/.ready-bench
+	$(BIN)/python -m tests.benchmarks.planning
 	$(BIN)/python -m tests.benchmarks --budgets
 
 # The package alone: enough to run ApiQL.

@@ -50,10 +50,12 @@ STATEMENTS = {
 
 #: Faults that cost seconds, since they send hundreds of megabytes: one look at them is enough.
 COSTLY = {"gzip bomb", "endless"}
+#: Faults that meet ways of reading differently: where pages follow each other, and where keys come from a join.
+TELLING = {"500", "429 ms", "reset", "truncated", "not JSON", "null", "loop", "duplicate page", "shifted page"}
 
 
 @pytest.mark.parametrize(
-    ("fault", "statement"), [(f, s) for f in FAULTS for s in STATEMENTS if f not in COSTLY or s == "list"]
+    ("fault", "statement"), [(f, s) for f in FAULTS for s in STATEMENTS if f in TELLING or s == "list"]
 )
 def test_nobody_is_deceived(emulator: Emulator, thread: str, fault: str, statement: str) -> None:
     def read(base_url: str) -> tuple[list[Any], bool]:

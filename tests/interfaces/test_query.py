@@ -381,7 +381,7 @@ def test_a_terminal_cuts_long_values_and_says_how_to_see_them(apiql: Run, on_ter
 
 
 def test_progress_is_shown_on_a_terminal_and_cleared_before_output() -> None:
-    with Emulator(latency=0.15) as slow:
+    with Emulator(latency=0.4) as slow:
         ids = ", ".join(f"'thread_{i}'" for i in range(4))
         sql = f"SELECT count(*) AS n FROM openai.assistants.threads WHERE thread_id IN ({ids})"
         text = in_pty("query", sql, "--base-url", f"openai={slow.base_url}", "--max-concurrency", "1", "-o", "csv")
