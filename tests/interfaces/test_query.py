@@ -343,7 +343,7 @@ def in_pty(*arguments: str) -> str:
         stdin=subprocess.DEVNULL,
         stdout=slave,
         stderr=slave,
-        env=os.environ | {"TERM": "xterm"},
+        env={name: value for name, value in os.environ.items() if name not in ("CI", "NO_COLOR")} | {"TERM": "xterm"},
     )
     os.close(slave)
     parts = []
