@@ -13,7 +13,18 @@ from sqlglot import exp
 
 from provider.catalog.types import FieldType
 from provider.plan.binder import Binder, Block, Relation, outputs, star_of
-from provider.plan.claims import Among, Claim, Either, Equal, Exists, Never, claims, is_constant, is_volatile
+from provider.plan.claims import (
+    Among,
+    Claim,
+    Either,
+    Equal,
+    Exists,
+    Never,
+    claims,
+    is_constant,
+    is_volatile,
+    quantified,
+)
 
 #: A relation's column: (relation, lower-case name).
 Slot = tuple[Relation, str]
@@ -189,8 +200,8 @@ class Bindings:
             found = self._slot(value, view) or self._value(value, view)
             if found is not None:
                 yield slot, found
-            query = value.this if isinstance(value, exp.Any) else value
-            if isinstance(query, exp.Query) and (nested := self._opened(query)) is not None:
+            quantifier, query = quantified(value) or ("ANY", value)
+            if quantifier == "ANY" and isinstance(query, exp.Query) and (nested := self._opened(query)) is not None:
                 yield from self._correlated(slot, nested)
         elif (narrow := self._uncast(item, view)) is not None:
             source = self._value(value, view)
@@ -256,7 +267,7 @@ class Bindings:
             return
         parts = [self._value(v, view) for v in values]
         source: Source
-        if all(is_constant(v) and not isinstance(v, exp.Any) for v in values):
+        if all(is_constant(v) for v in values):
             source = Constants(values, rows)
         elif all(p is not None for p in parts):
             found = tuple(p for p in parts if p is not None)
@@ -326,12 +337,8 @@ class Bindings:
     def _value(self, node: exp.Expr, view: _View) -> Source | None:
         """What the other side of an equality offers."""
         node = node.unnest() if not isinstance(node, exp.Subquery) else node
-        # What sqlglot does not know as a quantifier it takes for a function's name.
-        quantifier = node.name.upper() if isinstance(node, exp.Anonymous) else ""
-        if isinstance(node, exp.All) or quantifier == "ALL":
-            return None
-        if isinstance(node, exp.Any) or quantifier == "SOME":
-            return self._element(node.expressions[0] if quantifier else node.this, view)
+        if (quantifier := quantified(node)) is not None:
+            return self._element(quantifier[1], view) if quantifier[0] == "ANY" else None
         if is_constant(node):
             return Constants((node,))
         if isinstance(node, exp.Query):

@@ -122,7 +122,7 @@ def _comparison(predicate: exp.Expr, truth: bool, bounds: list[_Bound]) -> Itera
             equal = isinstance(predicate, exp.EQ) == truth
             yield from _of_truth(predicate.this, predicate.expression, equal, bounds)
             # `NOT (a <> ANY (...))` is `a = ALL (...)`, which an empty list fulfils.
-            if equal and (truth or not isinstance(predicate.expression, exp.Any | exp.All)):
+            if equal and (truth or quantified(predicate.expression) is None):
                 yield Equal(predicate.this, predicate.expression)
         case exp.NullSafeEQ() | exp.NullSafeNEQ() if isinstance(predicate, exp.NullSafeEQ) == truth:
             if _is_never_null(predicate.this) or _is_never_null(predicate.expression):
@@ -204,9 +204,23 @@ def _likeness(predicate: exp.Expr) -> Iterator[Claim]:
         yield Equal(like.this, pattern)
 
 
+def quantified(node: exp.Expr) -> tuple[str, exp.Expr] | None:
+    """ANY or ALL, and the list or query that it stands before; None for what is no quantifier."""
+    node = node.unnest()
+    if isinstance(node, exp.Any | exp.All):
+        return node.key.upper(), node.this
+    # What sqlglot does not know as a quantifier it takes for a function's name.
+    if isinstance(node, exp.Anonymous) and node.name.upper() in ("SOME", "ALL") and node.expressions:
+        return "ANY" if node.name.upper() == "SOME" else "ALL", node.expressions[0]
+    return None
+
+
 def is_constant(node: exp.Expr) -> bool:
-    """Whether a value needs no table. Volatile functions do not count: they differ from row to row."""
-    if node.find(exp.Column, exp.Query, exp.Star, exp.Window, exp.AggFunc) is not None:
+    """Whether something is one value that needs no table.
+
+    Volatile functions do not count: they differ from row to row.
+    """
+    if quantified(node) is not None or node.find(exp.Column, exp.Query, exp.Star, exp.Window, exp.AggFunc) is not None:
         return False
     return not any(is_volatile(f) for f in node.find_all(exp.Func))
 

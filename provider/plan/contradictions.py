@@ -17,7 +17,7 @@ from sqlglot import exp
 
 from provider.catalog.types import FieldType
 from provider.plan.binder import Binder, Block, Relation, outputs
-from provider.plan.claims import chain, has_collation
+from provider.plan.claims import chain, has_collation, quantified
 
 #: A literal as a value that Python compares as DuckDB does, beside others of the same type.
 _Value = Any
@@ -171,7 +171,7 @@ class Contradictions:
             return self._is_possible(kind, left, right)
         found, type_ = at
         value = self._value(right, type_)
-        if not isinstance(right, exp.Any | exp.All | exp.Query):  # `<> ALL` of nothing holds for NULL
+        if quantified(right) is None and not isinstance(right, exp.Query):  # `<> ALL` of nothing holds for NULL
             found.is_value = True
         if value is not None and kind is exp.EQ:
             found.among = frozenset([value]) & (frozenset([value]) if found.among is None else found.among)
