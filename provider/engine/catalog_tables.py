@@ -19,10 +19,10 @@ from provider.catalog.loader import Catalog
 from provider.engine.outcomes import WriteReport
 from provider.engine.report import Log
 from provider.errors import BindError, did_you_mean
-from provider.plan.binder import span
 from provider.plan.claims import conjuncts
 from provider.plan.names import Columns
 from provider.plan.rendering import quoted
+from provider.plan.syntax import span
 from provider.sql.statements import Query, parse_one
 
 SCHEMA = "apiql"

@@ -13,8 +13,8 @@ import duckdb
 from sqlglot import exp
 
 from provider.errors import BindError, NotSupportedError
-from provider.plan.binder import span
 from provider.plan.rendering import quoted
+from provider.plan.syntax import span
 from provider.sql.scanner import bare
 from provider.sql.statements import Query, parse_one
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from sqlglot import exp
 
 from provider.catalog.types import FieldType
-from provider.plan.binder import Binder, Block, Relation, outputs, star_of
+from provider.plan.binder import Binder
+from provider.plan.blocks import Block, Relation
 from provider.plan.claims import (
     Among,
     Claim,
@@ -25,6 +26,10 @@ from provider.plan.claims import (
     is_volatile,
     quantified,
 )
+from provider.plan.grouping import lets_through
+from provider.plan.outputs import outputs
+from provider.plan.resolution import owner_of, resolve
+from provider.plan.syntax import star_of
 
 #: A relation's column: (relation, lower-case name).
 Slot = tuple[Relation, str]
@@ -152,7 +157,7 @@ class Bindings:
         columns = outputs(block)
         if columns is None:
             return
-        given, known = owner.given_columns(), owner.columns()
+        given, known = owner.given, owner.columns()
         if given is None or known is None or (len(given) != len(columns) and not block.by_name):
             return
         places = [n.lower() for n in given]
@@ -160,7 +165,7 @@ class Bindings:
             source = column.source
             if column.item is not None:
                 source = self._slot(column.item.unalias(), _View(block, equal[0][0]))
-            if source is None or _canonical(*source) not in equal or not self._binder.lets_through(block, source):
+            if source is None or _canonical(*source) not in equal or not lets_through(block, source):
                 continue
             yield from self.sources(owner, known[places.index(column.name.lower()) if block.by_name else i])
 
@@ -309,7 +314,7 @@ class Bindings:
         """The column that an expression is, casts that change nothing removed."""
         node = node.unnest()
         if isinstance(node, exp.Column):
-            found = self._binder.resolve(node, view.block)
+            found = resolve(node, view.block)
             return _canonical(*found) if found else None
         if isinstance(node, exp.Cast):
             inner = self._slot(node.this, view)
@@ -353,7 +358,7 @@ class Bindings:
             return FromQuery(exp.select(node.copy()), view.block) if alone else None
         relations = set()
         for column in node.find_all(exp.Column):
-            owner = self._binder.owner(column, view.block)
+            owner = owner_of(column, view.block)
             if owner is None:
                 return None
             relations.add(owner)
@@ -376,7 +381,7 @@ class Bindings:
             if id(nested.select) not in inside:
                 continue
             for column in nested.columns:
-                found = self._binder.resolve(column, nested)
+                found = resolve(column, nested)
                 if (
                     found is not None
                     and id(found[0].block.select) not in inside

@@ -19,6 +19,7 @@ from provider.plan.price import price
 from provider.plan.pushdown import bounds
 from provider.plan.terms import fits, given, term
 from provider.plan.unbound import unbound, untold
+from provider.plan.unknown import unknown_column
 from provider.plan.uses import Carried, Use, Uses
 
 if TYPE_CHECKING:  # pydantic is slow to import, and only what reads manifests needs it
@@ -104,7 +105,7 @@ class Choice:
         self._uses = uses
         self._keys = keys
         self._bindings = Bindings(binder)
-        self._predicates = Predicates(binder, self._bindings)
+        self._predicates = Predicates(self._bindings)
 
     def settle(self) -> None:
         """Give each use a method and bindings.
@@ -125,7 +126,7 @@ class Choice:
                 for use in open_uses:
                     if options := self._options(use, resolved):
                         raise untold(use, [o.method for o in options], partial(self._bindings.sources, use.relation))
-                if misspelt := self._binder.unknown_column():
+                if misspelt := unknown_column(self._binder.blocks, self._binder.text):
                     raise misspelt
                 use = open_uses[0]
                 raise unbound(use, self._candidates(use), partial(self._missing, use), alone=len(self._uses) == 1)
@@ -292,7 +293,7 @@ class Choice:
             if rule.match == "unsafe":
                 continue
             if rule.operator != "=":
-                for bound in bounds(self._binder, use.relation, column, rule.operator):
+                for bound in bounds(use.relation, column, rule.operator):
                     if fits(bound, parameter):
                         carried = Carried(parameter.name, column, bound, rule.match)
                         return _Narrowing((bound,), carried, rule.operator)

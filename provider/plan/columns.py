@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from provider.plan.binder import Binder, Block
+from provider.plan.binder import Binder
+from provider.plan.blocks import Block
+from provider.plan.resolution import resolve
 from provider.plan.uses import Uses
 
 
@@ -18,7 +20,7 @@ def find_columns(binder: Binder, tree: exp.Expr, uses: Uses) -> None:
             # `t.metadata.key` is read as table.column or as column.key: every part may be the field.
             names |= {part.name.lower() for part in column.parts}
             rows |= {column.name.lower()} if not column.table else set()
-            found = binder.resolve(column, block)
+            found = resolve(column, block)
             if found is not None:
                 uses.need(*found)
         for join in block.joins():

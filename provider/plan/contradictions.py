@@ -16,8 +16,11 @@ from typing import Any
 from sqlglot import exp
 
 from provider.catalog.types import FieldType
-from provider.plan.binder import Binder, Block, Relation, outputs
+from provider.plan.binder import Binder
+from provider.plan.blocks import Block, Relation
 from provider.plan.claims import chain, has_collation, quantified
+from provider.plan.outputs import outputs
+from provider.plan.resolution import resolve
 
 #: A literal as a value that Python compares as DuckDB does, beside others of the same type.
 _Value = Any
@@ -119,7 +122,7 @@ class Contradictions:
 
         def span(node: exp.Expr) -> tuple[_Span, FieldType] | None:
             node = node.unnest()
-            found = self._binder.resolve(node, block) if isinstance(node, exp.Column) else None
+            found = resolve(node, block) if isinstance(node, exp.Column) else None
             type_ = self._type(*found) if found is not None else None
             if found is None or type_ is None:
                 return None
@@ -227,5 +230,5 @@ class Contradictions:
             return None
         source = column.source
         if column.item is not None and isinstance(item := column.item.unalias(), exp.Column):
-            source = self._binder.resolve(item, relation.bodies[0])
+            source = resolve(item, relation.bodies[0])
         return self._type(*source) if source is not None else None

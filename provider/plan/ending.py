@@ -12,7 +12,8 @@ from dataclasses import replace
 from sqlglot import exp
 
 from provider.catalog.catalog import Method, Parameter
-from provider.plan.binder import Binder, Block, Cte, Relation
+from provider.plan.binder import Binder
+from provider.plan.blocks import Block, Cte, Relation
 from provider.plan.contradictions import Contradictions
 from provider.plan.limit import limited, whole_number
 from provider.plan.physical import Check, Ending, Given, Literal

@@ -8,11 +8,13 @@ from sqlglot import exp
 
 from provider.catalog.catalog import Parameter
 from provider.catalog.types import FieldType
-from provider.plan.binder import Binder, Block, Cte, Relation
+from provider.plan.binder import Binder
 from provider.plan.bindings import AnyOf, Constants, FromQuery, FromRelations, Source
+from provider.plan.blocks import Block, Cte, Relation
 from provider.plan.claims import is_volatile
 from provider.plan.physical import Keys
 from provider.plan.rendering import StagedSql, key_cast
+from provider.plan.resolution import owner_of, resolve
 from provider.plan.terms import arguments
 from provider.plan.uses import Use, Uses
 
@@ -92,7 +94,7 @@ class KeyQueries:
 
     def _is_of_type(self, value: exp.Expr, block: Block, type_: FieldType) -> bool:
         """Whether a value is a resource's field that has a type already."""
-        found = self._binder.resolve(value, block) if isinstance(value, exp.Column) else None
+        found = resolve(value, block) if isinstance(value, exp.Column) else None
         field_ = found[0].resource.field(found[1]) if found and found[0].resource else None
         return field_ is not None and field_.type.duckdb == type_.duckdb and field_.type.base == type_.base
 
@@ -108,7 +110,7 @@ class KeyQueries:
                 continue
             if condition.find(exp.AggFunc, exp.Window) or any(is_volatile(f) for f in condition.find_all(exp.Func)):
                 continue
-            owners = [self._binder.resolve(c, block) for c in condition.find_all(exp.Column)]
+            owners = [resolve(c, block) for c in condition.find_all(exp.Column)]
             if owners and all(o is not None and o[0] in relations for o in owners):
                 self._uses.need_all(condition, block)
                 found.append(condition)
@@ -138,7 +140,7 @@ class KeyQueries:
         inside = {id(s) for s in nodes if isinstance(s, exp.Select)}
         if not inside:
             for column in (n for n in nodes if isinstance(n, exp.Column)):
-                owner = self._binder.owner(column, relation.block)
+                owner = owner_of(column, relation.block)
                 if owner is not None and owner is not relation:
                     found.add(owner)
             return found
@@ -146,7 +148,7 @@ class KeyQueries:
             if id(block.select) not in inside:
                 continue
             for column in block.columns:
-                owner = self._binder.owner(column, block)
+                owner = owner_of(column, block)
                 if owner is not None and id(owner.block.select) not in inside and not self._within(owner, inside):
                     found.add(owner)
         return found

@@ -11,9 +11,13 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from provider.catalog.catalog import Method
-from provider.plan.binder import Binder, Relation, outputs, star_of
+from provider.plan.binder import Binder
+from provider.plan.blocks import Relation
 from provider.plan.claims import is_constant, is_volatile
+from provider.plan.outputs import outputs
+from provider.plan.resolution import resolve
 from provider.plan.sorting import Early, StagedRows, can_answer, compares
+from provider.plan.syntax import star_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +42,14 @@ class _Limited:
 def limited(binder: Binder, relation: Relation, method: Method, staged: StagedRows) -> Early | None:
     """How a LIMIT lets a scan end early: when its SELECT has enough rows, in the API's order if it has ORDER BY."""
     found = _find(binder, relation)
-    if found is None or not all(_is_alone(binder, r, whole=len(found.path) > 1) for r in found.path):
+    if found is None or not all(_is_alone(r, whole=len(found.path) > 1) for r in found.path):
         return None
     limit = found.query.args.get("limit")
     count, wanted = _wanted(limit, found.query.args.get("offset"), staged) if limit is not None else (1, "1")
     if not wanted:
         return None
     conditions = [(c, i) for i, r in enumerate(found.path) for c in r.block.where]
-    rows = count if all(_repeats_path(binder, c, found.path[: i + 1], method) for c, i in conditions) else None
+    rows = count if all(_repeats_path(c, found.path[: i + 1], method) for c, i in conditions) else None
     order = found.query.args.get("order")
     if order is None:
         reason = "stops when LIMIT has its rows" if limit is not None else "stops at the one row that EXISTS wants"
@@ -136,14 +140,14 @@ def _is_plain(relation: Relation) -> bool:
     return True
 
 
-def _is_alone(binder: Binder, relation: Relation, *, whole: bool) -> bool:
+def _is_alone(relation: Relation, *, whole: bool) -> bool:
     """Whether the conditions on a relation, or its whole SELECT, say the same again and read nothing else."""
     block = relation.block
     for part in (*block.where, *(block.select.expressions if whole else ())):
         if part.find(exp.Query) is not None or any(is_volatile(f) for f in part.find_all(exp.Func)):
             return False
         for column in part.find_all(exp.Column):
-            found = binder.resolve(column, block) if not isinstance(column.this, exp.Star) else (relation, "")
+            found = resolve(column, block) if not isinstance(column.this, exp.Star) else (relation, "")
             if found is None or found[0] is not relation:
                 return False
             if found[1] and not relation.has(column.name) and relation.parameter(column.name) is None:
@@ -180,15 +184,15 @@ def _order(binder: Binder, found: _Limited, order: exp.Expr, method: Method) -> 
     for item in found.select.expressions:
         if isinstance(item, exp.Alias) and isinstance(column, exp.Column) and item.alias.lower() == column.name.lower():
             column = item.this
-    if _traced(binder, column, found.path) != method.sorted_by.field.lower():
+    if _traced(column, found.path) != method.sorted_by.field.lower():
         return None
     direction = "desc" if first.args.get("desc") else "asc"
     return direction if can_answer(method, direction) else None
 
 
-def _traced(binder: Binder, column: exp.Expr, path: tuple[Relation, ...]) -> str | None:
+def _traced(column: exp.Expr, path: tuple[Relation, ...]) -> str | None:
     """The first relation's column that an expression over the last one is, in lower case."""
-    found = binder.resolve(column, path[-1].block) if isinstance(column, exp.Column) else None
+    found = resolve(column, path[-1].block) if isinstance(column, exp.Column) else None
     if found is None or found[0] is not path[-1]:
         return None
     name = found[1].lower()
@@ -203,16 +207,16 @@ def _traced(binder: Binder, column: exp.Expr, path: tuple[Relation, ...]) -> str
             name = source[1].lower()
         else:
             item = puts_out[at].item
-            return _traced(binder, item.unalias(), path) if item is not None else None
+            return _traced(item.unalias(), path) if item is not None else None
     return name
 
 
-def _repeats_path(binder: Binder, condition: exp.Expr, path: tuple[Relation, ...], method: Method) -> bool:
+def _repeats_path(condition: exp.Expr, path: tuple[Relation, ...], method: Method) -> bool:
     """Whether a predicate only repeats what the path says."""
     if not isinstance(condition, exp.EQ):
         return False
     for column, value in ((condition.this, condition.expression), (condition.expression, condition.this)):
         if isinstance(column, exp.Column) and is_constant(value):
-            name = _traced(binder, column, path)
+            name = _traced(column, path)
             return any(p.name.lower() == name and p.location == "path" for p in method.parameters)
     return False

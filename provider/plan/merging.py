@@ -10,7 +10,6 @@ from sqlglot import exp
 from provider.catalog.catalog import Method, Parameter
 from provider.errors import BindError, NotSupportedError
 from provider.plan.actions import Action, WritePlan
-from provider.plan.binder import span
 from provider.plan.changing import compared_with, keys_of
 from provider.plan.clauses import (
     assignments,
@@ -23,6 +22,7 @@ from provider.plan.clauses import (
 )
 from provider.plan.names import Names
 from provider.plan.rendering import quoted
+from provider.plan.syntax import span
 from provider.plan.writable import Writable
 
 #: What ON CONFLICT calls the row that was to be inserted.

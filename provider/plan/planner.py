@@ -9,7 +9,7 @@ from sqlglot import exp
 from provider.catalog.catalog import Parameter
 from provider.catalog.types import FieldType
 from provider.errors import NotSupportedError
-from provider.plan.binder import Binder, span
+from provider.plan.binder import Binder
 from provider.plan.choice import Choice
 from provider.plan.columns import find_columns
 from provider.plan.contradictions import Contradictions
@@ -19,6 +19,7 @@ from provider.plan.names import Names
 from provider.plan.physical import Binding, Given, Plan, Predicate, Scan
 from provider.plan.price import MANY, first_request, listing_of, price
 from provider.plan.rendering import Splicer, StagedSql, quoted
+from provider.plan.syntax import span
 from provider.plan.terms import arguments
 from provider.plan.unbound import check_echoes
 from provider.plan.uses import Use, Uses
@@ -49,7 +50,7 @@ class _Planner:
         self._binder = binder
         self._text = text
         self._tree = tree
-        self._uses = Uses(binder, text)
+        self._uses = Uses(binder.resources, text)
         self._staged = StagedSql(binder, lambda r: self._uses.of(r).table)
 
     def plan(self) -> Plan:

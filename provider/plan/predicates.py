@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from sqlglot import exp
 
 from provider.catalog.catalog import Method
-from provider.plan.binder import Binder, Block, Join, Relation, Tree
 from provider.plan.bindings import Bindings, Constants, Fact, FromRelations, Slot, Source
+from provider.plan.blocks import Block, Join, Relation, Tree
 from provider.plan.claims import is_volatile
 from provider.plan.physical import Predicate
+from provider.plan.resolution import resolve
 from provider.plan.uses import Carried, Use
 
 #: What may be a bound; `NOT k < 1` is one too.
@@ -20,8 +21,7 @@ _BOUNDS = (exp.GTE, exp.LTE, exp.GT, exp.LT, exp.Between, exp.Not)
 class Predicates:
     """Tells what becomes of the conditions of one statement; what a condition says is read once for all uses."""
 
-    def __init__(self, binder: Binder, bindings: Bindings) -> None:
-        self._binder = binder
+    def __init__(self, bindings: Bindings) -> None:
         self._bindings = bindings
         self._columns: dict[int, list[Slot | None]] = {}
 
@@ -101,7 +101,7 @@ class Predicates:
         if id(condition) not in self._columns:
             nodes = condition.walk(prune=lambda n: isinstance(n, exp.Query))
             columns = [n for n in nodes if isinstance(n, exp.Column)]
-            self._columns[id(condition)] = [self._binder.resolve(c, block) for c in columns]
+            self._columns[id(condition)] = [resolve(c, block) for c in columns]
         return self._columns[id(condition)]
 
 

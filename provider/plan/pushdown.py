@@ -6,8 +6,11 @@ from collections.abc import Iterator
 
 from sqlglot import exp
 
-from provider.plan.binder import Binder, Relation, outputs
+from provider.plan.blocks import Relation
 from provider.plan.claims import has_collation, is_constant
+from provider.plan.grouping import lets_through
+from provider.plan.outputs import outputs
+from provider.plan.resolution import resolve
 
 #: What a parameter that means `field operator value` may serve: it must not leave out a row that the predicate wants.
 _SERVES: dict[str, tuple[type[exp.Expr], ...]] = {
@@ -18,40 +21,35 @@ _SERVES: dict[str, tuple[type[exp.Expr], ...]] = {
 }
 
 
-def bounds(binder: Binder, relation: Relation, field: str, operator: str) -> Iterator[exp.Expr]:
+def bounds(relation: Relation, field: str, operator: str) -> Iterator[exp.Expr]:
     """Constants that a field is compared with so that a parameter of that operator may narrow the rows."""
-    return (bound for comparison, bound in compared(binder, relation, field) if comparison in _SERVES[operator])
+    return (bound for comparison, bound in compared(relation, field) if comparison in _SERVES[operator])
 
 
-def compared(binder: Binder, relation: Relation, field: str) -> Iterator[tuple[type[exp.Expr], exp.Expr]]:
+def compared(relation: Relation, field: str) -> Iterator[tuple[type[exp.Expr], exp.Expr]]:
     """The constants that a field is compared with, and how: beside the relation, or outside what passes it on alone."""
     here: Relation | None = relation
     name: str | None = field.lower()
     while here is not None and name is not None and not here.is_drawn:
         for comparison, column, bound in comparisons(here.block.held(here)):
             if isinstance(column, exp.Column) and is_constant(bound):
-                found = binder.resolve(column, here.block)
+                found = resolve(column, here.block)
                 if found is not None and found[0] is here and found[1].lower() == name:
                     yield comparison, bound
-        name = _passed_on(binder, here, name)
+        name = _passed_on(here, name)
         here = here.block.owner
 
 
-def _passed_on(binder: Binder, relation: Relation, name: str) -> str | None:
+def _passed_on(relation: Relation, name: str) -> str | None:
     """What the derived table around a relation calls a column of it, in lower case; None where it is not passed on."""
     block, owner = relation.block, relation.block.owner
-    if (
-        owner is None
-        or block.relations != [relation]
-        or block.by_name
-        or not binder.lets_through(block, (relation, name))
-    ):
+    if owner is None or block.relations != [relation] or block.by_name or not lets_through(block, (relation, name)):
         return None
     columns, known = outputs(block) or [], owner.columns() or ()
     for column, called in zip(columns, known, strict=False):
         source = column.source
         if column.item is not None and isinstance(item := column.item.unalias(), exp.Column):
-            source = binder.resolve(item, block)
+            source = resolve(item, block)
         if source is not None and source[0] is relation and source[1].lower() == name:
             return called.lower()
     return None

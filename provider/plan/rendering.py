@@ -10,7 +10,10 @@ from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.tokens import Token, TokenType  # type: ignore[attr-defined]  # re-exported without saying so
 
 from provider.catalog.types import FieldType
-from provider.plan.binder import Binder, Block, Cte, Relation, span, star_of
+from provider.plan.binder import Binder
+from provider.plan.blocks import Block, Cte, Relation
+from provider.plan.resolution import resolve
+from provider.plan.syntax import span, star_of
 from provider.sql.scanner import Text
 
 #: Gives the staged table of a resource relation.
@@ -225,13 +228,13 @@ class Splicer:
                 yield from self._qualified(column, block)
             if not column.args.get("db"):
                 continue
-            found = self._binder.resolve(column, block)
+            found = resolve(column, block)
             if found and found[0].resource and column.text("table").lower() == found[0].alias.lower():
                 start, end = span([column.args[k] for k in ("catalog", "db", "table") if column.args.get(k)])
                 yield _Edit(start, end, quoted(found[0].alias))
 
     def _qualified(self, column: exp.Column, block: Block) -> Iterable[_Edit]:
-        found = self._binder.resolve(column, block)
+        found = resolve(column, block)
         if found is None:
             return
         here: Block | None = block

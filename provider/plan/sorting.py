@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from provider.catalog.catalog import Method
-from provider.plan.binder import Binder, Relation
+from provider.plan.binder import Binder
+from provider.plan.blocks import Relation
 from provider.plan.pushdown import compared
 
 
@@ -62,7 +63,7 @@ def ranged(
     """A bound on the field that the list is sorted by: what lies beyond it need not be read."""
     if method.sorted_by is None or method.pages is None or not compares(binder, relation, method):
         return None
-    for operator, bound in compared(binder, relation, method.sorted_by.field):
+    for operator, bound in compared(relation, method.sorted_by.field):
         wanted = "desc" if operator in _LOWER else "asc"
         if (direction is not None and direction != wanted) or not can_answer(method, wanted):
             continue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -10,9 +10,11 @@ from sqlglot import exp
 
 from provider.catalog.catalog import Method, Parameter, Resource
 from provider.errors import Place
-from provider.plan.binder import Binder, Block, Relation, span
 from provider.plan.bindings import Source
+from provider.plan.blocks import Block, Relation
 from provider.plan.physical import Binding
+from provider.plan.resolution import resolve
+from provider.plan.syntax import span
 from provider.sql.scanner import Text
 
 #: How staged tables are called.
@@ -77,10 +79,9 @@ class Use:
 class Uses:
     """All uses of one statement, in the order in which they stand there."""
 
-    def __init__(self, binder: Binder, text: Text) -> None:
-        self._binder = binder
+    def __init__(self, resources: Sequence[Relation], text: Text) -> None:
         self._uses: dict[int, Use] = {}
-        for number, relation in enumerate(binder.resources, 1):
+        for number, relation in enumerate(resources, 1):
             assert relation.resource is not None
             assert isinstance(relation.node, exp.Table)
             place = text.place(*span(relation.node.parts))
@@ -125,6 +126,6 @@ class Uses:
     def need_all(self, node: exp.Expr, block: Block) -> None:
         """Note the columns that an expression in a block reads."""
         for column in node.find_all(exp.Column):
-            found = self._binder.resolve(column, block)
+            found = resolve(column, block)
             if found is not None:
                 self.need(*found)

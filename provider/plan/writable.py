@@ -10,8 +10,8 @@ from sqlglot import exp
 
 from provider.catalog.catalog import Method, Parameter, Resource
 from provider.errors import BindError, Place, did_you_mean
-from provider.plan.binder import span
 from provider.plan.names import Names
+from provider.plan.syntax import span
 from provider.sql.scanner import Text
 
 if TYPE_CHECKING:

@@ -1,0 +1,105 @@
+"""What the name of a column means: a relation's own column or parameter, here or in a SELECT around it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from sqlglot import exp
+
+from provider.plan.blocks import Block, Relation
+from provider.plan.claims import is_constant
+from provider.plan.using import merged
+
+
+def resolve(column: exp.Column, block: Block) -> tuple[Relation, str] | None:
+    """The relation and name that a column means; None when that cannot be told for sure."""
+    name, qualifier = column.name, column.table
+    if qualifier:
+        for here in outwards(block):
+            for relation in here.relations:
+                if relation.alias.lower() == qualifier.lower() and _qualifies(column, relation):
+                    return relation, _spelled(relation, name)
+        return None
+    # Real columns come first, through all enclosing blocks: a parameter must not hide an outer column.
+    # But an outer column has one value for all rows, and orders nothing.
+    for here in (block,) if _orders(column) and _takers(name, block) else outwards(block):
+        givers = merged(here.tree, name)
+        if givers:
+            return (givers[0], _spelled(givers[0], name)) if len(givers) == 1 else None
+        owners = [r for r in here.relations if r.has(name)]
+        if len(owners) == 1:
+            return owners[0], name
+        unknown = [r for r in here.relations if r.columns() is None]
+        if not owners and unknown == here.relations and len(unknown) == 1:
+            return unknown[0], name
+        if owners or unknown:
+            return None
+    for here in outwards(block):
+        behind = aliased(column, here)
+        if behind is not None:
+            return resolve(behind, here)
+        if takers := _takers(name, here):
+            return takers[0] if len(takers) == 1 else None
+    return None
+
+
+def owner_of(column: exp.Column, block: Block) -> Relation | None:
+    """The relation that a column is read from, as a whole or as `column.field`; None when that cannot be told."""
+    found = resolve(column, block)
+    if found is None and column.table and not column.args.get("db"):
+        found = resolve(exp.column(column.table), block)
+    elif found is None and column.args.get("db"):
+        first, second = column.text("db"), column.table
+        found = resolve(exp.column(second, table=first), block) or resolve(exp.column(first), block)
+    return found[0] if found is not None else None
+
+
+def _takers(name: str, block: Block) -> list[tuple[Relation, str]]:
+    """The relations of a block that have a parameter of a name, with their spelling of it."""
+    return [(r, p) for r in block.relations if (p := r.parameter(name)) is not None]
+
+
+def _spelled(relation: Relation, name: str) -> str:
+    return name if relation.has(name) else relation.parameter(name) or name
+
+
+def _qualifies(column: exp.Column, relation: Relation) -> bool:
+    if not column.args.get("db"):
+        return True
+    return isinstance(relation.node, exp.Table) and relation.node.text("db").lower() == column.text("db").lower()
+
+
+def aliased(column: exp.Column, block: Block) -> exp.Column | None:
+    """The column behind an alias of the SELECT list, which DuckDB lets WHERE use."""
+    for item in block.select.expressions:
+        inner = item.this if isinstance(item, exp.Alias) else None
+        if isinstance(inner, exp.Column) and item.alias.lower() == column.name.lower() and inner is not column:
+            return inner if inner.name.lower() != column.name.lower() else None
+    return None
+
+
+def computed(column: exp.Column, block: Block) -> exp.Expr | None:
+    """The constant behind an alias of the SELECT list."""
+    if column.table or any(r.parameter(column.name) for r in block.relations):
+        return None
+    items = [i for i in block.select.expressions if isinstance(i, exp.Alias)]
+    return next((i.this for i in items if i.alias.lower() == column.name.lower() and is_constant(i.this)), None)
+
+
+def outwards(block: Block) -> Iterator[Block]:
+    """A block and those around it, inner before outer."""
+    here: Block | None = block
+    while here is not None:
+        yield here
+        here = here.outer
+
+
+def _orders(column: exp.Column) -> bool:
+    """Whether a column stands in ORDER BY, of its query or of a window."""
+    return isinstance(column.find_ancestor(exp.Ordered, exp.Query), exp.Ordered)
+
+
+def visible_from(block: Block) -> Iterator[Relation]:
+    """The relations of a block and of those around it."""
+    for here in outwards(block):
+        yield from here.relations
