@@ -16,12 +16,13 @@ from urllib.parse import urljoin, urlsplit
 from uuid import uuid4
 
 from provider.catalog.catalog import Method
+from provider.catalog.credentials import NoAuth
 from provider.catalog.limits import Limits as Budgets
 from provider.errors import ApiError, Error, InterfaceError, TransportError
 from provider.rest.auth.certificate import certificate_of
 from provider.rest.auth.credentials import Credentials, Signed
 from provider.rest.auth.redaction import redact, redacted
-from provider.rest.auth.schemes import Nothing, scheme_of
+from provider.rest.auth.schemes import scheme_of
 from provider.rest.download import Download
 from provider.rest.judging import Kind, is_unclear, kind_of, lost_answer, refusal, unknown_outcome
 from provider.rest.limits import Gate, Gates
@@ -474,9 +475,11 @@ class Client:
 
     def _credentials_of(self, target: Target) -> Credentials:
         if target.pool not in self._credentials:
+            # A recording asks for no credentials.
+            auth = target.provider.auth if self._replay is None else NoAuth(type="none")
             self._credentials[target.pool] = Credentials(
                 target.pool,
-                scheme_of(target.provider.auth, target.pool) if self._replay is None else Nothing(),
+                scheme_of(auth, target.pool),
                 self._environ_of(target),
                 self._environ,
                 lambda: self._route(target).base_url,

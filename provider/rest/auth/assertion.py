@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from provider.catalog import credentials as manifest
 from provider.errors import InterfaceError
 from provider.rest.auth.extras import library
-from provider.rest.auth.placing import BEARER
+from provider.rest.auth.scheme import Scheme
 from provider.rest.auth.secret import Secret
 from provider.rest.auth.token import Flow, Given, Token
-from provider.rest.transport import Request
 
 #: Seconds by which a token is dated back, for servers whose clocks are behind ours.
 _BACK = 30
@@ -52,29 +52,19 @@ def signed(model: manifest.Assertion, given: Given, **implied: str) -> Token:
     return Token(Secret(text), float(until))
 
 
-def names(model: manifest.Assertion) -> tuple[str, ...]:
-    """The variables of an assertion."""
-    return tuple(manifest.variables(model))
+def remedy(names: Sequence[str]) -> str:
+    """What a person does about a signed token that is refused; `names` are the variables that made it."""
+    return f"Check {', '.join(names)}, and this machine's clock."
 
 
 @dataclass(frozen=True, slots=True)
-class SignedToken:
+class SignedToken(Scheme[manifest.Jwt]):
     """A token that is signed here, sent as `Authorization: Bearer`."""
-
-    model: manifest.Jwt
-    kept: None = None
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return names(self.model.assertion)
 
     @property
     def remedy(self) -> str:
-        return f"Check {', '.join(self.names)}, and this machine's clock."
+        return remedy(self.names)
 
     def obtain(self, given: Given) -> Flow:
         yield from ()
         return signed(self.model.assertion, given)
-
-    def sign(self, token: Token, request: Request, now: float) -> Request:
-        return BEARER.put(request, token.secret)

@@ -13,12 +13,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from provider.catalog.model import Model
 from provider.errors import ApiError, TransportError
 from provider.rest.auth.lookup import Lookup
 from provider.rest.auth.oauth import fingerprint
 from provider.rest.auth.redaction import spellings
+from provider.rest.auth.scheme import Scheme
 from provider.rest.auth.secret import Secret
-from provider.rest.auth.token import Found, Given, Kept, Scheme, Token, drive, origin
+from provider.rest.auth.token import Found, Given, Kept, Token, drive, origin
 from provider.rest.auth.tokenfile import TokenFile, place
 from provider.rest.transport import Request, Response
 
@@ -57,7 +59,7 @@ class Credentials:
     def __init__(
         self,
         owner: str,
-        scheme: Scheme,
+        scheme: Scheme[Model],
         environ: Mapping[str, str],
         process: Mapping[str, str],
         base_url: Callable[[], str],

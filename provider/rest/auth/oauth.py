@@ -12,7 +12,7 @@ from provider.errors import InterfaceError
 from provider.rest.auth import answers, assertion
 from provider.rest.auth.command import lifetime
 from provider.rest.auth.keys import basic
-from provider.rest.auth.placing import BEARER
+from provider.rest.auth.scheme import Scheme
 from provider.rest.auth.secret import Secret
 from provider.rest.auth.token import Flow, Given, Kept, Token
 from provider.rest.transport import Request
@@ -84,38 +84,19 @@ class Endpoint:
 
 
 @dataclass(frozen=True, slots=True)
-class ClientCredentials:
+class ClientCredentials(Scheme[manifest.ClientCredentials]):
     """A program's own access (section 4.4)."""
-
-    model: manifest.ClientCredentials
-    kept: None = None
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(manifest.variables(self.model))
-
-    @property
-    def remedy(self) -> str:
-        return f"Check {' and '.join(self.names)}."
 
     def obtain(self, given: Given) -> Flow:
         endpoint = Endpoint.of(self.model, given, self.remedy)
         return (yield from endpoint.ask({"grant_type": "client_credentials"}, given.now))
 
-    def sign(self, token: Token, request: Request, now: float) -> Request:
-        return BEARER.put(request, token.secret)
-
 
 @dataclass(frozen=True, slots=True)
-class RefreshToken:
+class RefreshToken(Scheme[manifest.RefreshToken]):
     """A person's access (section 6). The token file holds the refresh token, as each use may replace it."""
 
-    model: manifest.RefreshToken
     owner: str
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(manifest.variables(self.model))
 
     @property
     def kept(self) -> str:
@@ -150,9 +131,6 @@ class RefreshToken:
             return given.need(self.model.env).secret
         raise InterfaceError(f"nobody is logged in to {given.owner}", remedy=self.remedy.replace("in again", "in"))
 
-    def sign(self, token: Token, request: Request, now: float) -> Request:
-        return BEARER.put(request, token.secret)
-
 
 def _is_good(kept: Kept, given: Given) -> bool:
     """Whether a kept access token is worth a request: another process may have fetched it since ours was refused."""
@@ -166,19 +144,12 @@ def fingerprint(secret: Secret) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class JwtBearer:
+class JwtBearer(Scheme[manifest.JwtBearer]):
     """A token that is signed here, exchanged for an access token (RFC 7523, section 2.1)."""
-
-    model: manifest.JwtBearer
-    kept: None = None
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return assertion.names(self.model.assertion)
 
     @property
     def remedy(self) -> str:
-        return f"Check {', '.join(self.names)}, and this machine's clock."
+        return assertion.remedy(self.names)
 
     def obtain(self, given: Given) -> Flow:
         url = given.url(self.model.token_url)
@@ -187,6 +158,3 @@ class JwtBearer:
         form = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": proof.secret.reveal()}
         yield proof.secret
         return (yield from endpoint.ask(form, given.now))
-
-    def sign(self, token: Token, request: Request, now: float) -> Request:
-        return BEARER.put(request, token.secret)

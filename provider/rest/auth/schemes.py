@@ -5,18 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from provider.catalog import credentials as manifest
+from provider.catalog.model import Model
+from provider.rest.auth.scheme import Scheme
 from provider.rest.auth.secret import Secret
-from provider.rest.auth.token import Flow, Given, Scheme, Token
+from provider.rest.auth.token import Flow, Given, Token
 from provider.rest.transport import Request
 
 
 @dataclass(frozen=True, slots=True)
-class Nothing:
+class Nothing(Scheme[manifest.NoAuth]):
     """No credentials: requests go as they are."""
-
-    names: tuple[str, ...] = ()
-    kept: None = None
-    remedy: str = ""
 
     def obtain(self, given: Given) -> Flow:
         yield from ()
@@ -26,19 +24,15 @@ class Nothing:
         return request
 
 
-def scheme_of(model: manifest.Auth, owner: str) -> Scheme:
+def scheme_of(model: manifest.Auth, owner: str) -> Scheme[Model]:
     """The scheme of a manifest's `auth`, for the account that `owner` names."""
     match model:
         case manifest.NoAuth():
-            return Nothing()
-        case manifest.Bearer():
-            from provider.rest.auth.keys import bearer
+            return Nothing(model)
+        case manifest.Bearer() | manifest.ApiKey():
+            from provider.rest.auth.keys import Key
 
-            return bearer(model)
-        case manifest.ApiKey():
-            from provider.rest.auth.keys import api_key
-
-            return api_key(model)
+            return Key(model)
         case manifest.Basic():
             from provider.rest.auth.keys import UserAndPassword
 

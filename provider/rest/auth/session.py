@@ -12,25 +12,15 @@ from provider.catalog.catalog import path_keys
 from provider.rest.auth import answers
 from provider.rest.auth.command import lifetime
 from provider.rest.auth.placing import Place
+from provider.rest.auth.scheme import Scheme
 from provider.rest.auth.secret import Secret
 from provider.rest.auth.token import Flow, Given, Token
 from provider.rest.transport import Request, Response
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class Session(Scheme[manifest.Session]):
     """Logs in once; the session is used until it is refused or expires."""
-
-    model: manifest.Session
-    kept: None = None
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(manifest.variables(self.model))
-
-    @property
-    def remedy(self) -> str:
-        return f"Check {' and '.join(self.names)}."
 
     def obtain(self, given: Given) -> Flow:
         model = self.model
@@ -56,10 +46,11 @@ class Session:
             seconds = _at(answer, model.expires_in) if model.expires_in else None
         return Token(secret, lifetime(seconds if seconds is not None else model.lifetime, given.now))
 
-    def sign(self, token: Token, request: Request, now: float) -> Request:
+    @property
+    def place(self) -> Place:
         if self.model.cookie is not None:
-            return Place("cookie", self.model.cookie).put(request, token.secret)
-        return Place("header", self.model.header, self.model.prefix).put(request, token.secret)
+            return Place("cookie", self.model.cookie)
+        return Place("header", self.model.header, self.model.prefix)
 
 
 def _cookie(request: Request, response: Response, name: str, remedy: str) -> tuple[Secret, object]:

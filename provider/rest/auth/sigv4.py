@@ -11,6 +11,7 @@ from typing import Any
 from provider.catalog import credentials as manifest
 from provider.errors import InterfaceError, NotSupportedError
 from provider.rest.auth.extras import library
+from provider.rest.auth.scheme import Scheme
 from provider.rest.auth.secret import Secret
 from provider.rest.auth.token import Flow, Given, Token
 from provider.rest.transport import Request
@@ -26,15 +27,8 @@ class AwsKey(Token):
 
 
 @dataclass(frozen=True, slots=True)
-class SigV4:
+class SigV4(Scheme[manifest.AwsSigV4]):
     """Signs each request for one service of one region."""
-
-    model: manifest.AwsSigV4
-    kept: None = None
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return tuple(manifest.variables(self.model))
 
     @property
     def remedy(self) -> str:

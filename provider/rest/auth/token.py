@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 from urllib.parse import urljoin, urlsplit
 
 from provider.errors import InterfaceError
@@ -143,25 +142,6 @@ class Given:
     def url(self, url: str) -> str:
         """A URL of the manifest as an absolute one."""
         return urljoin(origin(self.base_url), url)
-
-
-class Scheme(Protocol):
-    """One way to authenticate. Pure: it says what it needs, how to obtain a token, and where that goes.
-
-    Attributes:
-        names: the environment variables whose values it starts from.
-        kept: the one of them, if any, whose value is a refresh token that lives in a file.
-        remedy: what a person does when the API refuses what was obtained.
-    """
-
-    @property
-    def names(self) -> tuple[str, ...]: ...
-    @property
-    def kept(self) -> str | None: ...
-    @property
-    def remedy(self) -> str: ...
-    def obtain(self, given: Given) -> Flow: ...
-    def sign(self, token: Token, request: Request, now: float) -> Request: ...
 
 
 def origin(url: str) -> str:
