@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 V1 := .venv-openai-v1
 
-.PHONY: demo test check lint types layers unit fuzz bench budgets clean
+.PHONY: demo test check lint types layers unit fuzz soak bench budgets clean
 
 demo: $(BIN)/.ready
 	$(BIN)/apiql demo
@@ -29,6 +29,10 @@ unit: $(BIN)/.ready-dev $(V1)/.ready
 # Random SQL over REST against plain DuckDB: a long run, with a seed that it prints.
 fuzz: $(BIN)/.ready-dev
 	$(BIN)/python -m tests.oracle --statements 20000
+
+# 20 seeds of 10,000 requests, of which one in twenty fails: half an hour in which every row must be right.
+soak: $(BIN)/.ready-dev
+	$(BIN)/python -m tests.chaos.soak --seeds 20 --requests 10000
 
 # ApiQL beside its peers, in less than ten minutes: a table, and all figures in benchmarks.json.
 bench: $(BIN)/.ready-bench

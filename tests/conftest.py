@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import re
 import signal
@@ -16,8 +15,8 @@ import httpx
 import pytest
 
 import provider
-from provider.catalog.loader import Catalog
 from provider.emulator import Emulator
+from tests.truth import truth
 
 KEY = "not-a-real-key"
 HEADERS = {"Authorization": f"Bearer {KEY}", "OpenAI-Beta": "assistants=v2"}
@@ -218,20 +217,6 @@ def judge(world: World) -> Iterator[duckdb.DuckDBPyConnection]:
         "runs": runs,
         "run_steps": [s for run in runs for s in api.every(f"/threads/{run['thread_id']}/runs/{run['id']}/steps")],
     }
-    service = Catalog(environ={}).service("openai", "assistants")
-    with duckdb.connect() as duck:
-        duck.execute("ATTACH ':memory:' AS openai; CREATE SCHEMA openai.assistants; ATTACH ':memory:' AS scratch")
-        for name, found in objects.items():
-            fields = service.resources[name].fields
-            table = f"openai.assistants.{name}"
-            duck.execute(f"CREATE TABLE {table} ({', '.join(f'{f.name} {f.type.duckdb}' for f in fields)})")
-            rows = [[_cell(o[f.name], f.type.duckdb) for f in fields] for o in found]
-            duck.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' for _ in fields)})", rows)
+    with truth(objects) as duck:
         world.emulator.requests.clear()
         yield duck
-
-
-def _cell(value: Any, type_: str) -> Any:
-    if type_ == "JSON" and value is not None:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return value
