@@ -25,7 +25,7 @@ def plan_change(
         BindError: unknown columns, no method for the verb, or no way to find the rows.
     """
     assert write.verb in ("UPDATE", "REPLACE", "DELETE")
-    columns, values = assignments(tree.expressions if isinstance(tree, exp.Update) else ())
+    columns, values = assignments(tree.expressions if isinstance(tree, exp.Update) else (), table, target)
     method = target.method(write.verb, columns)
     changed = target.settable(method, columns)
     keys = keys_of(method)

@@ -10,6 +10,7 @@ from sqlglot import exp
 from provider.catalog.catalog import Resource
 from provider.errors import BindError, NotSupportedError
 from provider.plan.actions import ANSWERS, Returning
+from provider.plan.binder import span
 from provider.plan.names import Names
 from provider.plan.physical import Plan
 from provider.plan.planner import plan_query
@@ -83,15 +84,26 @@ def _is_structure(text: str) -> bool:
         return False
 
 
-def assignments(items: Sequence[exp.Expr]) -> tuple[list[exp.Identifier], list[exp.Expr]]:
+def assignments(
+    items: Sequence[exp.Expr], table: exp.Table, target: Writable
+) -> tuple[list[exp.Identifier], list[exp.Expr]]:
     """The columns and values of SET.
 
     Raises:
+        BindError: a column of something else than the target, or a part of a column.
         NotSupportedError: anything but `column = value`.
     """
     for item in items:
         if not isinstance(item, exp.EQ) or not isinstance(item.this, exp.Column):
-            raise NotSupportedError("SET takes column = value")
+            raise NotSupportedError("SET takes column = value", place=target.place)
+        owner, name = item.this.table, item.this.name
+        if owner.lower() not in ("", table.alias_or_name.lower()):
+            whole = f"SET takes whole columns: SET {owner} = json_merge_patch({owner}, json_object('{name}', ...))."
+            raise BindError(
+                f'"{owner}.{name}" is no column of {target.resource.id}',
+                place=target.text.place(*span(item.this.parts)),
+                remedy=whole if target.resource.field(owner) is not None else "",
+            )
     return [i.this.this for i in items], [i.expression for i in items]
 
 

@@ -66,7 +66,7 @@ def plan_upsert(tree: exp.Insert, table: exp.Table, target: Writable, names: Nam
     merge = _Merge(target, table, "", rows, condition, keep=not _returns(tree))
     if conflict.args["action"].name.upper() == "DO UPDATE":
         where = conflict.args.get("where")
-        merge.update(*assignments(conflict.expressions), sql(where.this) if where is not None else "")
+        merge.update(*assignments(conflict.expressions, table, target), sql(where.this) if where is not None else "")
     merge.insert(method, parameters, given, "", unique=tuple(same))
     return replace(merge.plan(tree, names), verb="INSERT")
 
@@ -88,6 +88,7 @@ class _Merge:
         self, target: Writable, table: exp.Table, with_: str, rows: str, condition: str, *, keep: bool
     ) -> None:
         self._target = target
+        self._table = table
         self._alias = quoted(table.alias or target.resource.name)
         self._with = with_
         self._rows = rows
@@ -108,7 +109,7 @@ class _Merge:
                 remedy="DELETE FROM ... WHERE NOT EXISTS (SELECT ...) deletes what has no source.",
             )
         if isinstance(then, exp.Update) and then.expressions:
-            self.update(*assignments(then.expressions), condition)
+            self.update(*assignments(then.expressions, self._table, self._target), condition)
         elif isinstance(then, exp.Insert) and isinstance(then.this, exp.Tuple) and then.expression is not None:
             columns = [c.this for c in then.this.expressions]
             values = then.expression.expressions if isinstance(then.expression, exp.Tuple) else [then.expression]
