@@ -18,6 +18,7 @@ from provider.engine.streaming import Live
 from provider.engine.waiting import Begun, Tell, wait_for
 from provider.engine.watch import Watch
 from provider.errors import Place
+from provider.rest.pagination import Answer, Listing, is_whole
 from provider.rest.request import Call, Exchange, Target
 
 if TYPE_CHECKING:
@@ -160,6 +161,13 @@ class Gateway:
             self._watch.check()
         finally:
             self._sender = None
+
+    def is_whole(self, letter: Letter) -> bool:
+        """Whether a letter was answered with all that there is, and not with one page of a longer list."""
+        if letter.answer is None or letter.method.pages is None:
+            return True
+        listing = Listing(letter.method, letter.call, base_url=self._ready().base_url(letter.target))
+        return is_whole(listing, Answer(letter.call, letter.answer.body, letter.answer.headers))
 
     def wait_for(self, begun: Sequence[Begun], place: Place) -> None:
         """Wait until operations have ended; see `waiting.wait_for`. Stopped when the statement was stopped."""

@@ -158,6 +158,7 @@ class Writer:
         journal = self._journal(plan, text)
         letters, before = self._letters(plan, planned, journal)
         self._send(plan, planned, letters, before, journal)
+        self._gateway.report.truncated |= not all(map(self._gateway.is_whole, letters))
         settled = self._wait(plan, letters) if plan.awaits else ""
         if table is not None:
             self._stage(plan, table, letters)

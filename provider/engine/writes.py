@@ -13,6 +13,7 @@ from provider.engine.encoding import encode, is_same
 from provider.engine.files import Files
 from provider.errors import BindError, DataError, Guarded, NotSupportedError, did_you_mean
 from provider.plan.actions import Action, WritePlan
+from provider.rest.pagination import first_call
 from provider.rest.request import Call, Json, build
 
 _CHANGES = ("UPDATE", "REPLACE", "DELETE")
@@ -115,11 +116,14 @@ def calls(
             values = _values(plan, action, row, kinds)
             kept = _changed(action, values, row, kinds)
             attached = files.attached(action, values, row, kinds, plan.resource.id)
-            call = build(action.method, values, attached)
+            call = first_call(action.method, build(action.method, values, attached))
             if call.saves is not None:
                 files.check(call.saves)
             streams = _streams(plan, action, values)
-            sent = build(action.method, kept, attached) if kept is not None else None
+            if kept is values:
+                sent: Call | None = call
+            else:
+                sent = build(action.method, kept, attached) if kept is not None else None
             planned = Planned(number, action, sent, streams)
             same = _same(action, values, call)
             if same in seen and seen[same][1] != call:

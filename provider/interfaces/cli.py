@@ -352,7 +352,9 @@ class _Session:
                 self._diagnostics.warning(f"{_count(count, 'value')} of {scan.resource}.{field} did not fit: NULL")
         if cursor.report.truncated:
             ended = "; ".join(f"{s.resource}: {s.ended}" for s in cursor.report.scans if s.ended != "complete")
-            self._diagnostics.warning("rows are missing: a limit ended the reading" + (f" ({ended})" if ended else ""))
+            one_page = "EXEC gives one page of a list, and there are more; SELECT reads them all"
+            why = f"a limit ended the reading ({ended})" if ended else one_page
+            self._diagnostics.warning(f"rows are missing: {why}")
 
     def _divide(self) -> None:
         if self._printed:

@@ -305,6 +305,20 @@ def test_exec_in_from_is_sent_once_and_its_rows_bind_other_resources(
 
 
 @pytest.mark.parametrize(
+    ("arguments", "rows", "truncated"), [("", 100, True), (", @limit=2", 2, True), (", @after='{}'", 2, False)]
+)
+@pytest.mark.parametrize("sql", ["{}", "SELECT * FROM ({})"])
+def test_exec_of_a_list_says_whether_it_is_whole(
+    connection: Any, api: Any, sql: str, arguments: str, rows: int, truncated: bool
+) -> None:
+    thread = api.thread(*map(str, range(102)))
+    third_oldest = api.every(f"/threads/{thread}/messages")[2]["id"]
+    call = f"EXEC openai.assistants.messages.list_messages @thread_id='{thread}'" + arguments.format(third_oldest)
+    cur = connection().execute(sql.format(call))
+    assert (len(cur.fetchall()), cur.report.truncated) == (rows, truncated)
+
+
+@pytest.mark.parametrize(
     ("sql", "error"),
     [
         ("SELECT no_such_column FROM (EXEC openai.assistants.threads.create_thread)", provider.ProgrammingError),

@@ -263,6 +263,13 @@ def test_rows_and_requests_are_counted_on_stderr(query: Run, api: Api) -> None:
     assert ran == Ran(0, "role\nuser\n", "(1 row, 1 request)\n")
 
 
+def test_a_page_of_a_longer_list_is_told_from_the_whole(query: Run, api: Api) -> None:
+    t = thread(api, messages=[{"role": "user", "content": "hi"}] * 2)
+    ran = query(f"EXEC openai.assistants.messages.list_messages @thread_id='{t}', @limit=1")
+    assert "rows are missing: EXEC gives one page of a list" in ran.err
+    assert "missing" not in query(f"EXEC openai.assistants.messages.list_messages @thread_id='{t}'").err
+
+
 def test_json_columns_are_json_values(query: Run, api: Api) -> None:
     t = thread(api, metadata={"a": 'b"\n'})
     ran = query("SELECT id, metadata FROM openai.assistants.threads WHERE id = '{{ t }}'", "-p", f"t={t}", "-o", "json")

@@ -12,7 +12,7 @@ from provider.rest.pagination.counts import counted, number
 from provider.rest.pagination.envelope import Chain, Reading
 from provider.rest.pagination.inclusive import Inclusive
 from provider.rest.pagination.opening import opened
-from provider.rest.pagination.protocol import COMPLETE, CUT_OFF, Pages, Step
+from provider.rest.pagination.protocol import COMPLETE, CUT_OFF, Answer, Pages, Step
 from provider.rest.pagination.windows import windowed
 from provider.rest.request import Call
 
@@ -76,6 +76,13 @@ def pages(listing: Listing) -> Pages:
         if inclusive is not None:
             step = inclusive.without_repeat(answer, step)
     yield step
+
+
+def is_whole(listing: Listing, answer: Answer) -> bool:
+    """Whether the answer to a list's first call, with what paging adds to it, is the whole list; errors as `pages`."""
+    protocol = pages(listing)
+    next(protocol)
+    return protocol.send(answer).ended == COMPLETE
 
 
 def _chain(rule: Rule, listing: Listing) -> Chain:
