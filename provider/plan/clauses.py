@@ -10,11 +10,11 @@ from sqlglot import exp
 from provider.catalog.catalog import Resource
 from provider.errors import BindError, NotSupportedError
 from provider.plan.actions import ANSWERS, Returning
-from provider.plan.binder import span
 from provider.plan.names import Names
 from provider.plan.physical import Plan
 from provider.plan.planner import plan_query
 from provider.plan.rendering import quoted
+from provider.plan.syntax import span
 from provider.plan.writable import Writable
 from provider.sql.scanner import Text
 from provider.sql.statements import Query, parse_one
