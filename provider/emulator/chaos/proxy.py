@@ -123,6 +123,7 @@ class Chaos:
         for task in self._connections:
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
+        await asyncio.sleep(0)  # an aborted transport closes its socket in the loop's next turn
 
     def _keep(self, handle: _Handler) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], None]:
         """Serves the requests of each connection until it ends, by a task that `_serve` can cancel."""
@@ -132,8 +133,10 @@ class Chaos:
                 with suppress(ConnectionError, asyncio.IncompleteReadError):
                     while await handle(await _request(reader), writer):
                         pass
+                    writer.close()
+                    await writer.wait_closed()
             finally:
-                writer.close()
+                writer.transport.abort()
 
         def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             task = self._loop.create_task(talk(reader, writer))
