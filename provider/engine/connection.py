@@ -42,9 +42,46 @@ if TYPE_CHECKING:
 
 
 class Connection:
-    """Runs SQL over REST resources and over a DuckDB database.
+    """Runs SQL over REST resources and over a DuckDB database. One thread at a time may use it.
 
-    Made by `provider.connect`; see there for the arguments. One thread at a time may use it.
+    Args:
+        database: a DuckDB file for tables and views, or ':memory:'.
+        manifests: folders or files of manifests in addition to the bundled ones.
+        base_urls: base URL by provider; wins over the environment and the manifest.
+        versions: API version by service: `{"openai.assistants": "v1"}`.
+        environ: where credentials and base URLs are looked up; os.environ by default.
+        accounts: named accounts of a provider, each with the variables that it sets instead of `environ`:
+            `{"openai": {"work": {"OPENAI_API_KEY_FILE": "work.key"}, "home": {...}}}`. Each resource of that
+            provider has a column `account` then.
+        max_concurrency: requests in flight, per account.
+        timeout: seconds to wait for an answer to begin, and between two parts of it.
+        statement_timeout: seconds that a statement may take, the reading of its rows included; None for no end.
+        retries: how often a read is repeated after a fault that may pass; of the writes only those with an
+            idempotency key are.
+        retry_seconds: how long a call may take with its repetitions; a wait that would end later is not begun.
+        on_bad_value: what becomes of a value that does not fit its field: an error, NULL (counted in the report), or
+            'text', with which all fields are text.
+        cache: how long answers may be used again: a time such as '5m', 'on' for as long as manifests say, or 'off'.
+        max_writes: how many objects one UPDATE, REPLACE or DELETE may change.
+        unfiltered_writes: permit UPDATE and DELETE without WHERE.
+        on_error: whether a write statement stops at the first row that fails, or goes on with the others.
+        resume: a journal of writes; it is made, or continued: rows that it calls done are not sent again.
+        allow_plain_http: permit http:// to hosts other than this machine; credentials travel in clear.
+        http_client: an `httpx.AsyncClient` to send through, with its own transport, hooks, proxies and timeouts.
+        progress: called ten times a second with how far a statement is (requests, rows, waits, writes), and when it has
+            ended; on another thread. `provider.progress_display()` makes one that shows it.
+        waiting: called with a line on how an operation stands, while AWAIT waits for it; on another thread.
+        trace: called with each request that was sent, without secrets; on another thread.
+        clock: Unix time in seconds, by which answers in the cache age.
+        wire: called with the heads of each request and its answer, without secrets; on another thread.
+        har: a HAR file that is written: requests and answers, without credentials and with the first MiB of each body.
+        record: a HAR file that is written with whole bodies, so that it can be replayed.
+        replay: a recording that answers instead of the APIs. Nothing is sent, and no credentials are needed.
+        tracing: makes OpenTelemetry's spans of statements and requests: `provider.Tracing()`; needs the extra `otel`.
+
+    Raises:
+        InterfaceError: an argument that cannot be used.
+        OperationalError: the database cannot be opened.
     """
 
     def __init__(
@@ -325,6 +362,10 @@ class Connection:
     def _check_open(self) -> None:
         if self._closed:
             raise InterfaceError("the connection is closed")
+
+
+#: PEP 249's constructor.
+connect = Connection
 
 
 def _translated(error: duckdb.Error, sql: str = "") -> Error:
