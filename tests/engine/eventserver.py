@@ -12,6 +12,46 @@ from contextlib import contextmanager, suppress
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nConnection: close\r\n\r\n"
 
+#: A provider with streams of all kinds, at a base URL.
+JOBS = """
+provider: cloud
+base_url: {default: '%s'}
+errors: {message: $.error.message}
+---
+service: v1
+resources:
+  jobs:
+    key: {id: job_id}
+    fields: {id: {type: string}, state: {type: string}}
+    methods:
+      get_job: {sql: SELECT, http: 'GET /jobs/{job_id}'}
+      create_job:
+        sql: INSERT
+        http: POST /jobs
+        body: {name: {}, live: {type: boolean, streams: true}}
+        await: &job
+          {method: cloud.v1.jobs.get_job, parameters: {job_id: $.id}, state: $.state, done: [done], failed: [broken],
+           error: [$.why]}
+        stream: &events
+          end: END
+          object: '^job$'
+          failure: {event: trouble, message: $.words, code: $.number}
+          text: {event: piece, path: $.parts.text}
+      follow_job:
+        sql: EXEC
+        http: GET /jobs/{job_id}/events
+        stream: {name: $.type, text: {event: piece, path: $.parts.text}}
+      resume_job:
+        sql: EXEC
+        http: GET /jobs/{job_id}/more
+        query: {behind: {}}
+        stream: {resume: {param: behind, by: count}}
+      return_to_job:
+        sql: EXEC
+        http: GET /jobs/{job_id}/again
+        stream: {end: END, resume: {header: Last-Event-ID}}
+"""
+
 
 class Wire:
     """One request, seen from the server: `head` as received, and its `body`."""

@@ -30,7 +30,7 @@ from provider.errors import (
     TransportError,
 )
 from tests.conftest import KEY, Api, Connect
-from tests.engine.eventserver import HEAD, EventServer, Wire, event_server
+from tests.engine.eventserver import HEAD, JOBS, EventServer, Wire, event_server
 
 CREATE_RUN = "EXEC openai.assistants.runs.create_run @thread_id=?, @@json=?"
 TOOL = {
@@ -271,44 +271,6 @@ def test_a_refusal_is_the_apis_own(connection: Connect, api: Api, assistant: str
 
 # --- against a server that says what a test wants ----------------------------------------------------
 
-MANIFEST = """
-provider: cloud
-base_url: {default: '%s'}
-errors: {message: $.error.message}
----
-service: v1
-resources:
-  jobs:
-    key: {id: job_id}
-    fields: {id: {type: string}, state: {type: string}}
-    methods:
-      get_job: {sql: SELECT, http: 'GET /jobs/{job_id}'}
-      create_job:
-        sql: INSERT
-        http: POST /jobs
-        body: {name: {}, live: {type: boolean, streams: true}}
-        await: &job
-          {method: cloud.v1.jobs.get_job, parameters: {job_id: $.id}, state: $.state, done: [done], failed: [broken],
-           error: [$.why]}
-        stream: &events
-          end: END
-          object: '^job$'
-          failure: {event: trouble, message: $.words, code: $.number}
-          text: {event: piece, path: $.parts.text}
-      follow_job:
-        sql: EXEC
-        http: GET /jobs/{job_id}/events
-        stream: {name: $.type, text: {event: piece, path: $.parts.text}}
-      resume_job:
-        sql: EXEC
-        http: GET /jobs/{job_id}/more
-        query: {behind: {}}
-        stream: {resume: {param: behind, by: count}}
-      return_to_job:
-        sql: EXEC
-        http: GET /jobs/{job_id}/again
-        stream: {end: END, resume: {header: Last-Event-ID}}
-"""
 CREATE = "EXEC cloud.v1.jobs.create_job @name='x', @live=true"
 FOLLOW = "EXEC cloud.v1.jobs.follow_job @job_id='j1'"
 
@@ -318,7 +280,7 @@ def cloud(tmp_path: Path, script: Callable[[Wire], None], **options: Any) -> Ite
     """A connection to a provider with streams of all kinds, whose server follows a script."""
     with event_server(script) as server:
         file = tmp_path / "cloud.yaml"
-        file.write_text(MANIFEST % server.url, encoding="utf-8")
+        file.write_text(JOBS % server.url, encoding="utf-8")
         with provider.connect(manifests=[file], environ={}, **options) as conn:
             yield conn, server
 

@@ -14,28 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.eventserver import HEAD, Wire, event_server
+from tests.engine.eventserver import HEAD, JOBS, Wire, event_server
 from tests.interfaces.conftest import ROOT, Api, Run
 
-MANIFEST = """
-provider: cloud
-base_url: {default: '%s'}
-errors: {message: $.error}
----
-service: v1
-resources:
-  jobs:
-    key: {id: job_id}
-    fields: {id: {type: string}, state: {type: string}}
-    methods:
-      get_job: {sql: SELECT, http: 'GET /jobs/{job_id}'}
-      create_job:
-        sql: EXEC
-        http: POST /jobs
-        body: {live: {type: boolean, streams: true}}
-        await: {method: cloud.v1.jobs.get_job, parameters: {job_id: $.id}, state: $.state, done: [done]}
-        stream: {end: END, object: '^job$', text: {event: piece, path: $.text}}
-"""
 EXEC = "EXEC cloud.v1.jobs.create_job @live=true"
 
 
@@ -63,7 +44,7 @@ class Show:
 def apiql(tmp_path: Path, show: Show, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """`apiql query` in a process of its own, on the show's server."""
     with event_server(show) as server:
-        (tmp_path / "cloud.yaml").write_text(MANIFEST % server.url, encoding="utf-8")
+        (tmp_path / "cloud.yaml").write_text(JOBS % server.url, encoding="utf-8")
         command = [sys.executable, "-m", "provider", "query", "--manifests", str(tmp_path / "cloud.yaml"), *arguments]
         process = subprocess.Popen(
             command,
@@ -104,8 +85,9 @@ def test_a_row_is_printed_before_the_next_event_is_sent(tmp_path: Path, format_n
 
 def test_a_text_is_printed_as_it_is_written(tmp_path: Path) -> None:
     show = Show(
-        'event: piece\ndata: {"text": "Good "}\n\n',
-        'event: piece\ndata: {"text": "day"}\n\nevent: job\ndata: {"id": "j1", "state": "done"}\n\ndata: END\n\n',
+        'event: piece\ndata: {"parts": {"text": "Good "}}\n\n',
+        'event: piece\ndata: {"parts": {"text": "day"}}\n\n'
+        'event: job\ndata: {"id": "j1", "state": "done"}\n\ndata: END\n\n',
     )
     with apiql(tmp_path, show, "EXEC /*+ STREAM */ cloud.v1.jobs.create_job") as process:
         assert process.stdout is not None
@@ -129,7 +111,7 @@ def test_ctrl_c_ends_the_reading(tmp_path: Path) -> None:
 
 
 def test_a_failure_in_the_middle_comes_behind_the_rows_and_is_an_exit_code(tmp_path: Path) -> None:
-    show = Show('event: e\ndata: 1\n\ndata: {"error": "out of order"}\n\n')
+    show = Show('event: e\ndata: 1\n\ndata: {"error": {"message": "out of order"}}\n\n')
     with apiql(tmp_path, show, "-o", "jsonl", EXEC) as process:
         show.go_on()
         out, err = process.communicate(timeout=30)
