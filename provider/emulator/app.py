@@ -27,11 +27,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from provider.emulator import refusal, runs
 from provider.emulator.bodies import checks, choice, closed, identifier, integer, text
+from provider.emulator.calls import PURPOSES, Call, Operation, Reply, Upload
 from provider.emulator.contents import Contents
 from provider.emulator.objects import KINDS, Json
+from provider.emulator.operations import OPERATIONS, answer
 from provider.emulator.refusal import Refusal
 from provider.emulator.runs import Event, Turn
-from provider.emulator.service import OPERATIONS, PURPOSES, Call, Operation, Reply, Service, Upload
+from provider.emulator.service import Service
 from provider.emulator.store import Store
 from provider.emulator.stream import DONE, frames
 
@@ -216,7 +218,7 @@ class _App:
         else:
             call = Call(operation, version, ids, query)
         try:
-            reply = self._service.answer(call)
+            reply = answer(self._service, call)
         except UnicodeEncodeError:  # half of a surrogate pair, which no UTF-8 can hold
             raise refusal.not_json() from None
         return self._response(call, reply)
@@ -224,7 +226,7 @@ class _App:
     async def _create_file(self, operation: Operation, scope: Scope, receive: Receive) -> Response:
         upload = await _upload(scope, receive, self._store.contents)
         try:
-            reply = self._service.answer(Call(operation, 2, {}, {}, upload=upload))
+            reply = answer(self._service, Call(operation, 2, {}, {}, upload=upload))
         finally:
             upload.arrived.unlink(missing_ok=True)  # unless it was taken
         return Response(reply.body, media_type="application/json")

@@ -118,6 +118,16 @@ def shape(kind: Kind, **values: Any) -> Json:
     return {field: values.get(field) for field in kind.fields} | {"object": kind.name}
 
 
+def given(body: Json, *names: str) -> Json:
+    """Those of some fields that a body has."""
+    return {name: body[name] for name in names if name in body}
+
+
+def unless_null(value: Any, other: Any) -> Any:
+    """A value, or another one where it is null."""
+    return other if value is None else value
+
+
 def text_part(value: str) -> Json:
     """A text part as answers have it."""
     return {"type": "text", "text": {"value": value, "annotations": []}}
