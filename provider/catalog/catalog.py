@@ -131,7 +131,7 @@ class Method:
         return tuple(p for p in self.parameters if p.type.base == "file")
 
     def parameter(self, name: str) -> Parameter | None:
-        """The parameter that SQL calls `name`; `data__name` means the body attribute."""
+        """The parameter that SQL calls `name`; `data__name` means the one in the body."""
         body_only = name.lower().startswith("data__")
         among = {p.name: p for p in reversed(self.parameters) if not body_only or p.location == "body"}
         found = spelling(name[len("data__") :] if body_only else name, among)

@@ -162,7 +162,7 @@ def _where(method: Method, parameters: Sequence[Parameter]) -> str:
 
 
 def _plain(method: Method, parameter: Parameter) -> str:
-    """A body attribute without `data__`, where nothing else has its name."""
+    """A parameter of the body without `data__`, where nothing else has its name."""
     alone = sum(p.name == parameter.name for p in method.parameters) == 1
     return parameter.name if alone else parameter.sql_name
 

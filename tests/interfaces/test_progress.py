@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import itertools
 import os
 import pty
 import re
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 import nbformat
 import pytest
@@ -159,39 +163,46 @@ def test_a_pause_that_the_api_asks_for_is_told_with_its_end() -> None:
     assert max(p.resumes_in for p in seen) > 1
 
 
-def in_terminal(columns: int, *arguments: str, env: Mapping[str, str] | None = None) -> tuple[bytes, bytes]:
-    """What a command writes to stdout, a pipe, and to stderr, a real terminal of that width."""
-    import fcntl
-    import struct
-    import termios
-
+def in_terminal(columns: int, *arguments: str, stdout: IO[bytes] | None = None) -> str:
+    """What a command writes to a real terminal of that width; its stdout may be a file instead."""
     master, slave = pty.openpty()
     fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    environ = {k: v for k, v in os.environ.items() if k not in ("CI", "NO_COLOR")} | {"TERM": "xterm"} | dict(env or {})
+    environ = {k: v for k, v in os.environ.items() if k not in ("CI", "NO_COLOR")} | {"TERM": "xterm"}
+    command = [sys.executable, "-m", "provider", *arguments]
     with subprocess.Popen(
-        [sys.executable, "-m", "provider", *arguments],
-        cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=slave, env=environ,
-    ) as done:  # fmt: skip
+        command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=stdout or slave, stderr=slave, env=environ
+    ):
         os.close(slave)
         parts = []
         with suppress(OSError):  # that is how a terminal says that nobody writes any more
             while part := os.read(master, 4096):
                 parts.append(part)
         os.close(master)
-        assert done.stdout is not None
-        return done.stdout.read(), b"".join(parts)
+    return b"".join(parts).decode().replace("\r\n", "\n")
 
 
-def test_the_bytes_on_a_narrow_terminal() -> None:
-    with Emulator(latency=0.3) as slow:
-        ids = ", ".join(f"'thread_{i}'" for i in range(4))
-        sql = f"SELECT count(*) AS n FROM openai.assistants.threads WHERE thread_id IN ({ids})"
-        base_url = f"openai={slow.base_url}"
-        out, err = in_terminal(24, "query", sql, "--base-url", base_url, "--max-concurrency", "1", "-o", "csv")
-    assert out == b"n\n0\n"
-    frames = err.decode().split(_CLEAR)
+def one_after_the_other(emulator: Emulator) -> tuple[str, ...]:
+    """A command that counts four threads, of which each is a request."""
+    ids = ", ".join(f"'thread_{i}'" for i in range(4))
+    sql = f"SELECT count(*) AS n FROM openai.assistants.threads WHERE thread_id IN ({ids})"
+    return ("query", sql, "--base-url", f"openai={emulator.base_url}", "--max-concurrency", "1", "-o", "csv")
+
+
+def test_progress_is_shown_on_a_terminal_and_cleared_before_output() -> None:
+    with Emulator(latency=0.4) as slow:
+        text = in_terminal(80, *one_after_the_other(slow))
+    assert "requests, 0 rows, " in text
+    assert text.endswith("\r\x1b[Kn\n0\n(1 row, 4 requests)\n")
+
+
+def test_the_bytes_on_a_narrow_terminal(tmp_path: Path) -> None:
+    file = tmp_path / "out.csv"
+    with Emulator(latency=0.3) as slow, file.open("wb") as out:
+        err = in_terminal(24, *one_after_the_other(slow), stdout=out)
+    assert file.read_bytes() == b"n\n0\n"
+    frames = err.split(_CLEAR)
     assert frames[0] == ""  # nothing before the first
-    assert frames[-1] == "(1 row, 4 requests)\r\n"  # and the line is gone before the last
+    assert frames[-1] == "(1 row, 4 requests)\n"  # and the line is gone before the last
     assert len(frames) > 2
     assert all(re.fullmatch(r"\d requests?, 0 rows.*…", frame) and len(frame) == 23 for frame in frames[1:-1])
     assert all(a != b for a, b in itertools.pairwise(frames))

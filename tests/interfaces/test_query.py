@@ -5,12 +5,10 @@ from __future__ import annotations
 import io
 import json
 import os
-import pty
 import select
 import signal
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -341,27 +339,6 @@ def test_the_catalog_is_shown(apiql: Run, sql: str, out: str) -> None:
 # -- on a terminal -------------------------------------------------------------------------------
 
 
-def in_pty(*arguments: str) -> str:
-    """All that a command writes to a real terminal."""
-    master, slave = pty.openpty()
-    done = subprocess.Popen(
-        [sys.executable, "-m", "provider", *arguments],
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        stdout=slave,
-        stderr=slave,
-        env={name: value for name, value in os.environ.items() if name not in ("CI", "NO_COLOR")} | {"TERM": "xterm"},
-    )
-    os.close(slave)
-    parts = []
-    with suppress(OSError):  # that is how a terminal says that nobody writes any more
-        while part := os.read(master, 4096):
-            parts.append(part)
-    os.close(master)
-    done.wait(timeout=30)
-    return b"".join(parts).decode().replace("\r\n", "\n")
-
-
 def test_colour_is_for_terminals_and_can_be_refused(apiql: Run, on_terminal: Run) -> None:
     assert on_terminal("query", "SELEC").err.startswith("\x1b[1;31mParseError:\x1b[0m ")
     assert "\x1b" not in on_terminal("query", "SELEC", env={"NO_COLOR": "1"}).err
@@ -385,12 +362,3 @@ def test_a_terminal_cuts_long_values_and_says_how_to_see_them(apiql: Run, on_ter
     for whole in (on_terminal("query", sql, "--max-width", "0"), apiql("query", sql)):
         assert "x" * 100 in whole.out
         assert whole.err == "(1 row)\n"
-
-
-def test_progress_is_shown_on_a_terminal_and_cleared_before_output() -> None:
-    with Emulator(latency=0.4) as slow:
-        ids = ", ".join(f"'thread_{i}'" for i in range(4))
-        sql = f"SELECT count(*) AS n FROM openai.assistants.threads WHERE thread_id IN ({ids})"
-        text = in_pty("query", sql, "--base-url", f"openai={slow.base_url}", "--max-concurrency", "1", "-o", "csv")
-    assert "requests, 0 rows, " in text
-    assert text.endswith("\r\x1b[Kn\n0\n(1 row, 4 requests)\n")
