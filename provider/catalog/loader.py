@@ -13,6 +13,7 @@ from provider.errors import BindError, ManifestError, Place, did_you_mean
 
 if TYPE_CHECKING:
     from provider.catalog import manifest
+    from provider.catalog.reading import Stamp
     from provider.catalog.yamltext import Document
 
 # `reading` is imported where it is used: it brings pydantic and PyYAML, which a statement without
@@ -45,6 +46,10 @@ class _Source:
         inside = (d.data["service"] for d in documents_of(Stamp.of(self.provider)) if "service" in d.data)
         beside = sorted(self.path.glob("*.yaml")) if self.path.is_dir() else []
         return dict.fromkeys(inside, self.provider) | {p.stem: p for p in beside if p.stem != "provider"}
+
+
+#: By the files of provider and service, the service's name, its version, and the names of accounts.
+_BUILT: dict[tuple[Stamp, Stamp, str, str | None, tuple[str, ...]], Service] = {}
 
 
 class Catalog:
@@ -126,8 +131,6 @@ class Catalog:
             BindError: no such provider or service, or the API has no such version.
             ManifestError: its document cannot be used; all of the document's problems in one error.
         """
-        from provider.catalog.reading import ServiceBuilder, completed_service
-
         owner = self.provider(provider, place)
         provider, names = owner.name, self._sources[owner.name].services
         found = spelling(name, names)
@@ -139,12 +142,7 @@ class Catalog:
             )
         name = found
         if (provider, name) not in self._loaded:
-            document, model = self._written(provider, name)
-            model = completed_service(document, model, owner, self._written)
-            version = self._version(provider, name, model.versions)
-            self._loaded[provider, name] = ServiceBuilder(
-                model, owner, version, self._accounts.get(provider, ())
-            ).service()
+            self._loaded[provider, name] = self._built(owner, name)
         return self._loaded[provider, name]
 
     def resource(self, provider: str, service: str, name: str, place: Place | None = None) -> Resource:
@@ -171,6 +169,33 @@ class Catalog:
             remedy=did_you_mean(name, found.resources),
         )
 
+    def _built(self, owner: Provider, name: str) -> Service:
+        """A service as its files are now; one that takes nothing over from others is built once for all catalogs."""
+        from provider.catalog.reading import ServiceBuilder, Stamp, completed_service
+
+        source, accounts = self._sources[owner.name], self._accounts.get(owner.name, ())
+        document, model = self._written(owner.name, name)
+        version = self._wanted(owner.name, name, model.versions)
+        key = (Stamp.of(source.provider), Stamp.of(source.services[name]), name, version, accounts)
+        if key in _BUILT:
+            return _BUILT[key]
+        others: list[str] = []
+
+        def read(provider: str, service: str) -> tuple[Document, manifest.ServiceDocument]:
+            others.append(f"{provider}.{service}")
+            return self._written(provider, service)
+
+        model = completed_service(document, model, owner, read)
+        if model.versions is not None and version not in model.versions.all:
+            raise BindError(
+                f'{owner.name}.{name} has no version "{version}"',
+                remedy=f"Versions: {', '.join(model.versions.all)}",
+            )
+        service = ServiceBuilder(model, owner, version, accounts).service()
+        if not others:
+            _BUILT[key] = service
+        return service
+
     def _written(self, provider: str, service: str) -> tuple[Document, manifest.ServiceDocument]:
         """A service's document as it is written, by its exact name; errors as `service`."""
         from provider.catalog.reading import Stamp, service_of
@@ -181,21 +206,16 @@ class Catalog:
             raise BindError(f'provider "{provider}" has no service "{service}"', remedy=remedy)
         return service_of(Stamp.of(names[service]), service)
 
-    def _version(self, provider: str, service: str, versions: manifest.Versions | None) -> str | None:
+    def _wanted(self, provider: str, service: str, versions: manifest.Versions | None) -> str | None:
+        """The version that was chosen, which may not exist; None where the API has but one."""
         if versions is None:
             return None
-        wanted = (
+        return (
             self._versions.get(f"{provider}.{service}")
             or self._versions.get(provider)
             or self._environ.get(versions.env or "")
             or versions.default
         )
-        if wanted not in versions.all:
-            raise BindError(
-                f'{provider}.{service} has no version "{wanted}"',
-                remedy=f"Versions: {', '.join(versions.all)}",
-            )
-        return wanted
 
 
 def how_to_choose(service: Service, version: str) -> str:
