@@ -7,8 +7,9 @@ from urllib.parse import quote
 
 from provider.catalog.catalog import Method, Resource
 from provider.plan.physical import Binding, Given, Listing, Literal, Requests, Term
+from provider.rest.exact import Json
 from provider.rest.pagination import first_call
-from provider.rest.request import Json, addresses_nothing, build
+from provider.rest.request import addresses_nothing, build
 
 
 def price(method: Method, bindings: Iterable[Binding], *, may_stop: bool) -> Requests:

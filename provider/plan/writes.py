@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from sqlglot import exp
@@ -17,12 +18,23 @@ from provider.plan.names import Names
 from provider.plan.writable import Writable, method_of
 from provider.sql.statements import Argument, Exec, Write, check_hints
 
-#: Clauses that writes to resources do not take, by sqlglot's names. Ignoring one would change what is written.
-_REFUSED = {
+#: The clauses that writes to resources take, by sqlglot's names. To ignore another one would change what is written.
+_TAKEN: dict[type[exp.Expr], frozenset[str]] = {
+    exp.Insert: frozenset({"this", "expression", "with_", "default", "conflict", "returning", "hint"}),
+    exp.Update: frozenset({"this", "expressions", "with_", "from_", "where", "order", "limit", "returning", "hint"}),
+    exp.Delete: frozenset({"this", "with_", "using", "where", "order", "limit", "returning", "hint"}),
+    exp.Merge: frozenset({"this", "with_", "using", "on", "whens", "returning"}),
+    exp.Table: frozenset({"this", "db", "catalog", "alias"}),
+    exp.TableAlias: frozenset({"this"}),
+}
+#: What they are called in SQL, where sqlglot calls them otherwise.
+_CALLED = {
     "alternative": "OR REPLACE or OR IGNORE",
-    "ignore": "IGNORE",
-    "by_name": "BY NAME",
-    "overwrite": "OVERWRITE",
+    "columns": "an alias with columns",
+    "joins": "JOIN",
+    "sample": "TABLESAMPLE",
+    "tables": "tables in front of FROM",
+    "using_cond": "USING with columns",
 }
 
 
@@ -46,11 +58,24 @@ def plan_write(write: Write, names: Names) -> WritePlan:
     assert path is not None
     check_hints(write.text, write.hints, ("AWAIT",))
     target = Writable.named(table, path, names, write.text)
-    for clause, words in _REFUSED.items():
-        if tree.args.get(clause):
-            raise NotSupportedError(f"{write.verb} on a resource does not take {words}", place=target.place)
+    _check_clauses(write.verb, (tree, table, table.args.get("alias")), target)
     plan = _planned(write, tree, table, target, names)
     return awaited(plan, names) if "AWAIT" in write.hints else plan
+
+
+def _check_clauses(verb: str, nodes: Iterable[exp.Expr | None], target: Writable) -> None:
+    """Refuse what a write would ignore.
+
+    Raises:
+        NotSupportedError: it names the clause.
+    """
+    for node in filter(None, nodes):
+        for clause in (name for name, content in node.args.items() if content and name not in _TAKEN[type(node)]):
+            raise NotSupportedError(
+                f"{verb} on a resource does not take {_CALLED.get(clause, clause.upper().replace('_', ' '))}",
+                place=target.place,
+                remedy="UPDATE ... FROM and DELETE ... USING join other tables." if clause == "joins" else "",
+            )
 
 
 def _planned(write: Write, tree: exp.Expr, table: exp.Table, target: Writable, names: Names) -> WritePlan:
