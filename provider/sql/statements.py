@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Literal
 
 import sqlglot
@@ -133,7 +134,7 @@ _EXPLAIN = re.compile(r"EXPLAIN\b(?:(?P<analyze>\s+ANALYZE\b)|\s*\((?P<options>[
 
 
 class _DuckDB(DuckDB):
-    """DuckDB's dialect with what may stand behind PIVOT, which sqlglot does not read."""
+    """DuckDB's dialect with what may stand behind PIVOT and DELETE, which sqlglot does not read."""
 
     class Parser(DuckDBParser):
         def _parse_simplified_pivot(self, is_unpivot: bool | None = None) -> exp.Pivot:
@@ -146,6 +147,12 @@ class _DuckDB(DuckDB):
                 if clause:
                     pivot.set(name, clause)
             return pivot
+
+        def _parse_delete(self) -> exp.Delete:
+            delete = super()._parse_delete()
+            if not delete.args.get("returning"):
+                delete.set("returning", self._parse_returning())
+            return delete
 
 
 def parse(script: str, dialect: Dialect | None = None) -> list[Statement]:
@@ -277,21 +284,39 @@ def parse_failure(query: Query) -> ParseError:
 
 def _write(text: Text, start: int) -> Statement:
     sql = text.sql
-    replace = sql[start : start + 7].upper() == "REPLACE"
-    if replace:
+    replace = _replace(sql, start)
+    if replace is not None:
         # Same grammar as UPDATE; the blank keeps every offset.
-        sql = sql[:start] + "UPDATE " + sql[start + 7 :]
+        sql = sql[:replace] + "UPDATE " + sql[replace + 7 :]
     query = _query(text, sql)
     match query.tree:
         case exp.Insert():
             return Write(text, "INSERT", query.tree, _hints(sql))
         case exp.Update():
-            return Write(text, "REPLACE" if replace else "UPDATE", query.tree, _hints(sql))
+            return Write(text, "REPLACE" if replace is not None else "UPDATE", query.tree, _hints(sql))
         case exp.Delete():
             return Write(text, "DELETE", query.tree, _hints(sql))
         case exp.Merge():
             return Write(text, "MERGE", query.tree, _hints(sql))
     return query
+
+
+def _replace(sql: str, start: int) -> int | None:
+    """Where REPLACE stands as a statement's verb, at its beginning or behind WITH; None where another verb does."""
+    if sql[start : start + 7].upper() == "REPLACE":
+        return start
+    if sql[start : start + 4].upper() != "WITH" or "REPLACE" not in sql.upper():
+        return None
+    try:
+        tokens = DuckDB().tokenize(sql)
+    except SqlglotError:
+        return None
+    depth = 0
+    for before, token in pairwise(tokens):
+        depth += (before.token_type == TokenType.L_PAREN) - (before.token_type == TokenType.R_PAREN)
+        if depth == 0 and before.token_type == TokenType.R_PAREN and token.text.upper() not in ("AS", ",", "USING"):
+            return token.start if token.text.upper() == "REPLACE" else None
+    return None
 
 
 def _hints(sql: str) -> frozenset[str]:
