@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
-import decimal
 import json
 import math
+import re
 import uuid
-from contextlib import suppress
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from duckdb.sqltypes import DuckDBPyType
 
 from provider.catalog.catalog import Parameter
 from provider.errors import DataError
-from provider.rest.request import Json
+from provider.rest.exact import Json, canonical, exact, read, written
+
+_WHOLE_NUMBER = re.compile(r"\s*[+-]?\d+\s*")
+#: A whole number with more digits is no integer that an API could mean.
+_DIGITS = 40
 
 
 def encode(parameter: Parameter, value: object, resource: str, kind: DuckDBPyType | None = None) -> Json:
@@ -46,7 +50,7 @@ def is_same(parameter: Parameter, value: Json, current: object, kind: DuckDBPyTy
         found = _value(parameter, current, kind)
     except ValueError:
         return False
-    return json.dumps(found, sort_keys=True) == json.dumps(value, sort_keys=True)
+    return canonical(found) == canonical(value)
 
 
 def _value(parameter: Parameter, value: object, kind: DuckDBPyType | None) -> Json:
@@ -76,9 +80,9 @@ def _typed(base: str, value: object) -> Json:
         return None
     match base:
         case "string" | "date" | "timestamp" if isinstance(plain, dict | list):
-            return json.dumps(plain, ensure_ascii=False)
+            return written(plain).decode()
         case "string" | "date" | "timestamp":
-            return plain if isinstance(plain, str) else _text(plain)
+            return plain if isinstance(plain, str) else _text(value if isinstance(value, Decimal) else plain)
         case "object" | "array":
             if isinstance(plain, str):
                 plain = _parsed(plain)
@@ -89,8 +93,11 @@ def _typed(base: str, value: object) -> Json:
         case "any":
             # Text that is no JSON is text, however it begins: "[URGENT] my parcel".
             if isinstance(plain, str) and plain.lstrip()[:1] in ("{", "["):
-                with suppress(ValueError):
-                    return _parsed(plain)
+                try:
+                    found = read(plain)
+                except ValueError:
+                    return plain
+                return _plain(found)
             return plain
         case "boolean":
             if isinstance(plain, str) and plain.lower() in ("true", "false"):
@@ -110,47 +117,65 @@ def _plain(value: object) -> Json:
     match value:
         case float() if not math.isfinite(value):
             raise ValueError("JSON has no such number")
-        case None | bool() | int() | float() | str():
+        case str():
+            return _whole(value)
+        case None | bool() | int() | float():
             return value
-        case decimal.Decimal():
-            return int(value) if value == value.to_integral_value() else float(value)
+        case Decimal():
+            return exact(value)
         case dt.datetime() | dt.date() | dt.time():
             return value.isoformat()
         case uuid.UUID():
             return str(value)
         case dict():
-            return {str(k): _plain(v) for k, v in value.items()}
+            return {_whole(str(k)): _plain(v) for k, v in value.items()}
         case list() | tuple():
             return [_plain(v) for v in value]
     raise ValueError(f"a value of the type {type(value).__name__} has no JSON form")
 
 
+def _whole(text: str) -> str:
+    """A text that can be sent: JSON's escapes can spell half of a character, which UTF-8 does not have."""
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("it has half of a surrogate pair, which is no character")
+    return text
+
+
 def _parsed(text: str) -> Json:
     try:
-        found = json.loads(text)
+        found = read(text)
     except ValueError as e:
         raise ValueError(f"it is no JSON ({e})") from None
-    return _plain(found)  # Python reads NaN and Infinity, which JSON does not have
+    return _plain(found)
 
 
 def _text(value: Json) -> str:
+    if isinstance(value, Decimal):
+        return f"{value:f}"
     return json.dumps(value) if isinstance(value, bool) else str(value)
 
 
 def _integer(value: Json) -> int:
-    if isinstance(value, str):
-        value = int(value) if value.strip().lstrip("+-").isdigit() else value
+    if isinstance(value, str) and _WHOLE_NUMBER.fullmatch(value):
+        value = int(value)
     if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, Decimal) and value.adjusted() < _DIGITS and value == value.to_integral_value():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int):
         raise ValueError("it takes a whole number")
     return value
 
 
-def _number(value: Json) -> int | float:
+def _number(value: Json) -> int | float | Decimal:
     if isinstance(value, str):
-        value = _plain(float(value))
-    if isinstance(value, bool) or not isinstance(value, int | float):
+        try:
+            value = exact(Decimal(value.replace("_", "?")))  # Python takes 1_000 for a number
+        except InvalidOperation:
+            raise ValueError("it takes a number") from None
+        if not math.isfinite(value):
+            raise ValueError("JSON has no such number")
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         raise ValueError("it takes a number")
     return value
 
@@ -158,7 +183,7 @@ def _number(value: Json) -> int | float:
 def _check(parameter: Parameter, value: Json) -> None:
     if parameter.enum and not isinstance(value, dict | list) and value not in parameter.enum:
         raise ValueError(f"it takes {', '.join(map(str, parameter.enum))}")
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
         if parameter.minimum is not None and value < parameter.minimum:
             raise ValueError(f"it is at least {parameter.minimum:g}")
         if parameter.maximum is not None and value > parameter.maximum:

@@ -20,8 +20,9 @@ from provider.engine.staging import OnBadValue, Page
 from provider.plan.physical import Check, Given, Keys, Literal, Plan, Term
 from provider.plan.price import MANY
 from provider.plan.rendering import bound_query, key_cast
+from provider.rest.exact import Json
 from provider.rest.pagination import COMPLETE
-from provider.rest.request import Call, Json, addresses_nothing, build, sent
+from provider.rest.request import Call, addresses_nothing, build, sent
 
 
 class Executor:

@@ -14,8 +14,8 @@ from provider.catalog.catalog import Parameter
 from provider.errors import DataError, NotSupportedError
 from provider.plan.actions import Action, WritePlan
 from provider.rest.destination import Destination
+from provider.rest.exact import Json
 from provider.rest.multipart import Attachment, LocalFile
-from provider.rest.request import Json
 
 #: Rows as lines of JSON. DuckDB keeps no order in an aggregate but one that stands in it.
 _JSONL = "encode(string_agg(CAST(to_json(part) AS VARCHAR), chr(10) {}) || chr(10))"

@@ -23,8 +23,9 @@ from provider.engine.gateway import Gateway
 from provider.engine.running import Running
 from provider.engine.staging import BATCH_BYTES
 from provider.plan.physical import Given, Literal, Scan
+from provider.rest.exact import Json
 from provider.rest.pagination import Answer
-from provider.rest.request import Call, Json, Target, addresses_nothing, build
+from provider.rest.request import Call, Target, addresses_nothing, build
 from provider.rest.revalidation import conditions, essence
 
 #: Bytes of answers that wait to be kept; a list that does not fit is not kept.

@@ -17,7 +17,8 @@ from provider.engine.report import ScanReport
 from provider.engine.staging import OnBadValue, Page
 from provider.engine.tables import NUMBER, Share, StagedTable
 from provider.plan.physical import Scan
-from provider.rest.request import Call, Json, Target, sent
+from provider.rest.exact import Json
+from provider.rest.request import Call, Target, sent
 
 
 @dataclass(eq=False, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,8 +12,9 @@ from provider.engine.encoding import encode, is_same
 from provider.engine.files import Files
 from provider.errors import BindError, DataError, Guarded, NotSupportedError, did_you_mean
 from provider.plan.actions import Action, WritePlan
+from provider.rest.exact import Json, canonical, read
 from provider.rest.pagination import first_call
-from provider.rest.request import Call, Json, build
+from provider.rest.request import Call, build
 
 _CHANGES = ("UPDATE", "REPLACE", "DELETE")
 #: Rows that cannot be sent, of which an error tells the reasons.
@@ -154,7 +154,7 @@ def _same(action: Action, values: Mapping[str, Json], call: Call) -> object:
     if action.verb in _CHANGES:
         return call.account, call.path
     if action.unique:
-        return tuple(json.dumps(values.get(p.name), sort_keys=True) for p in action.unique)
+        return tuple(canonical(values.get(p.name)) for p in action.unique)
     return None
 
 
@@ -190,7 +190,10 @@ def _values(plan: WritePlan, action: Action, row: tuple[object, ...], kinds: Seq
             continue
         values[parameter.name] = encode(parameter, row[number], resource, kinds[number])
     if action.payload:
-        values |= _payload(action.method, row[action.first + len(action.parameters)], resource)
+        members = _payload(action.method, row[action.first + len(action.parameters)], resource)
+        if twice := [name for name in members if any(p.name == name for p in action.parameters)]:
+            raise DataError(f'"{twice[0]}" is given twice, by @{twice[0]} and in @@json')
+        values |= members
     missing = [p.sql_name for p in action.method.required if values.get(p.name) is None and p.type.base != "file"]
     if missing:
         raise DataError(f"{resource} needs {' and '.join(missing)}, which is NULL or missing")
@@ -241,7 +244,7 @@ def _changed(
 def _payload(method: Method, payload: object, resource: str) -> dict[str, Json]:
     """The members of @@json as parameters."""
     try:
-        found = json.loads(payload) if isinstance(payload, str) else payload
+        found = read(payload) if isinstance(payload, str) else payload
     except ValueError as e:
         raise DataError(f"@@json is no JSON: {e}") from None
     if not isinstance(found, dict):

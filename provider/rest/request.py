@@ -14,12 +14,11 @@ from provider.catalog.catalog import Location, Method, Provider, Service, path_p
 from provider.catalog.types import TIME_UNITS, FieldType
 from provider.errors import BindError
 from provider.rest.destination import LARGEST, Destination
+from provider.rest.exact import Json, read, written
 from provider.rest.multipart import Attachment, Form, Part
 from provider.rest.waits import Waits
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-#: What a JSON body can hold.
-Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +47,19 @@ class Call:
         """The value of a parameter of the query or of the JSON body, None when it has none."""
         if location == "query":
             return next((v for k, v in self.query if k == name), None)
-        members: dict[str, Json] = json.loads(self.body or b"{}")
-        return members.get(name)
+        return self._members.get(name)
 
     def with_value(self, name: str, value: Json, location: Location = "query") -> Call:
         """The same call with one parameter of the query or of the JSON body set, in place of an earlier value."""
         if location == "query":
             kept = tuple((k, v) for k, v in self.query if k != name)
             return replace(self, query=(*kept, (name, _text(value))))
-        body = json.dumps({**json.loads(self.body or b"{}"), name: value}, ensure_ascii=False, allow_nan=False)
-        return replace(self, body=body.encode())
+        return replace(self, body=written({**self._members, name: value}))
+
+    @property
+    def _members(self) -> dict[str, Json]:
+        """The members of the JSON body."""
+        return cast("dict[str, Json]", read(self.body.decode())) if self.body else {}
 
     @property
     def target(self) -> str:
@@ -174,14 +176,15 @@ def build(method: Method, values: Mapping[str, Json], files: Mapping[str, Attach
             items = value_ if isinstance(value_, list) else [value_]
             query += [(parameter.wire, _text(item)) for item in items]
         elif parameter.location == "body" and parameter.filename_of is None:
-            body[parameter.wire] = value_
+            given = values[parameter.name]
+            body[parameter.wire] = given if isinstance(given, Decimal) else value_  # JSON has exact numbers
     has_body = method.http_method in ("POST", "PUT", "PATCH") and any(p.location == "body" for p in method.parameters)
     has_json = has_body and not method.files
     return Call(
         http_method=method.http_method,
         path=path,
         query=tuple(query),
-        body=json.dumps(body, ensure_ascii=False, allow_nan=False).encode() if has_json else None,
+        body=written(body) if has_json else None,
         template=method.http,
         reads=method.verb == "SELECT",
         account=account,

@@ -114,6 +114,26 @@ def test_text_that_looks_like_json_stays_text_in_a_text_column(connection: Any, 
         assert api.get(f"/assistants/{row[0]}")["instructions"] == text
 
 
+def test_json_keeps_every_digit(connection: Any) -> None:
+    tools = (
+        '[{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {"n": '
+        '{"maximum": 12345678901234567890.125, "multipleOf": 0.1, "minimum": -1E+400, "const": 36893488147419103233}'
+        "}}}}]"
+    )
+    sql = "EXEC openai.assistants.runs.create_run @thread_id='thread_1', @assistant_id='asst_1', @tools=?"
+    assert f'"tools": {tools}}}' in connection().dry_run(sql, [tools])
+    payload = f'{{"assistant_id": "asst_1", "tools": {tools}}}'
+    sql = "EXEC openai.assistants.runs.create_run @thread_id='thread_1' @@json=?"
+    assert payload in connection().dry_run(sql, [payload])
+
+
+def test_decimals_are_sent_as_they_are(connection: Any, emulator: Emulator) -> None:
+    sql = """INSERT INTO openai.assistants.assistants (model, temperature, top_p, name)
+             VALUES ('m', 0.12345678901234567890123, 0.1, 1.50)"""
+    shown = connection().dry_run(sql)
+    assert '"name": "1.50", "temperature": 0.12345678901234567890123, "top_p": 0.1' in shown
+
+
 def test_content_is_text_or_parts(connection: Any, api: Any) -> None:
     thread = api.thread()
     parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
@@ -150,6 +170,10 @@ def test_null_means_not_given_in_insert(connection: Any, api: Any) -> None:
         ("temperature", "'-inf'::DOUBLE", "temperature cannot be '-inf'"),
         ("temperature", "'infinity'", "temperature cannot be 'infinity'"),
         ("metadata", "'{\"a\": NaN}'", "metadata cannot be .* no such number"),
+        ("metadata", """'{"a": "\\ud83d"}'""", "half of a surrogate pair"),
+        ("response_format", """'{"\\ud83d": 1}'""", "half of a surrogate pair"),
+        ("tools", "'[1e99999999999999999999]'", "tools cannot be .* exponent"),
+        ("temperature", "'0_1'", "'0_1': it takes a number"),
         ("metadata", "{'a': 'inf'::DOUBLE}", "metadata cannot be .* no such number"),
         ("name", f"'{'x' * 257}'", "256"),
         ("reasoning_effort", "'huge'", "minimal"),
@@ -339,13 +363,27 @@ def test_exec_takes_both_names_of_a_method(connection: Any, api: Any, method: st
 
 @pytest.mark.parametrize(
     ("payload", "words"),
-    [("'{'", "no JSON"), ("'[]'", "object"), ("""'{"asistant_id": "x"}'""", "assistant_id"), ("'{}'", "assistant_id")],
+    [
+        ("'{'", "no JSON"),
+        ("'[]'", "object"),
+        ("""'{"asistant_id": "x"}'""", "assistant_id"),
+        ("'{}'", "assistant_id"),
+        ("""'{"model": "m", "assistant_id": "\\ud83d"}'""", "half of a surrogate pair"),
+    ],
 )
 def test_a_payload_that_cannot_be_is_refused_before_it_is_sent(
     connection: Any, emulator: Emulator, payload: str, words: str
 ) -> None:
     with pytest.raises(provider.Error, match=words):
         connection().execute(f"EXEC openai.assistants.threads.create_thread_and_run @@json={payload}")
+    assert count(emulator) == 0
+
+
+def test_an_argument_and_the_payload_do_not_give_the_same(connection: Any, emulator: Emulator) -> None:
+    with pytest.raises(provider.DataError, match='"metadata" is given twice, by @metadata and in @@json'):
+        connection().execute(
+            """EXEC openai.assistants.threads.create_thread @metadata='{"a": "1"}' @@json='{"metadata": {"a": "2"}}'"""
+        )
     assert count(emulator) == 0
 
 
