@@ -427,7 +427,10 @@ class Session:
                     plan = self._plan(statement)
                     if isinstance(statement.tree, exp.Query):
                         self._check_sql(plan, statement.text)
-                return explain_query(plan, called.plans)
+                explanation = explain_query(plan, called.plans)
+                for call in called.plans:
+                    explanation = self._writer.redacted(call, explanation)
+                return explanation
             case Query():
                 plan = self._plan(statement)
                 if plan.scans and isinstance(statement.tree, exp.Query):
@@ -436,7 +439,7 @@ class Session:
             case Write() | Exec():
                 write = self._write_plan(statement)
                 if write is not None:
-                    return explain_write(write)
+                    return self._writer.redacted(write, explain_write(write))
                 if isinstance(statement, Write):
                     return explain_query(self._plan(_as_query(statement)))
         return explain_query(Plan("", (), ()))

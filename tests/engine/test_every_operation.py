@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ OF_RUN = "thread_id = $thread AND run_id = $run"
 
 #: The versions that have an operation, a statement that calls it, and what its first column is kept as for later ones.
 STATEMENTS = [
-    (BOTH, "INSERT INTO openai.files.files (file, filename, purpose) VALUES (encode('x'), 'x', 'batch') RETURNING id", "file"),
+    (BOTH, "INSERT INTO openai.files.files (file, filename, purpose) SELECT encode('x'), 'x', 'batch' RETURNING id",
+     "file"),
     (BOTH, "SELECT * FROM openai.files.files", ""),
     (BOTH, "SELECT * FROM openai.files.files WHERE file_id = $file", ""),
     (BOTH, "SELECT content FROM openai.files.content WHERE file_id = $file", ""),
@@ -104,7 +106,7 @@ def test_each_operation_is_called_by_a_statement(
     assert sorted(o for o, http in operations.items() if http not in called) == []
 
 
-def operation(request: str, templates: Any) -> str:
+def operation(request: str, templates: Collection[str]) -> str:
     """The template of a request: of several that fit, the one with the fewest placeholders."""
     fits = [t for t in templates if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", t), request)]
     return min(fits, key=lambda t: t.count("{"))

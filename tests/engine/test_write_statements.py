@@ -287,6 +287,24 @@ def test_a_dry_run_checks_as_the_statement_does_and_hides_secrets(connection: An
     assert len(emulator.requests) == 0
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "INSERT INTO openai.assistants.threads (metadata) VALUES (MAP {'k': 'not-a-real-key'})",
+        "UPDATE openai.assistants.assistants SET name = 'not-a-real-key' WHERE name = 'Ada'",
+        'EXEC openai.assistants.threads.create_thread @metadata=\'{"k": "not-a-real-key"}\'',
+        'SELECT * FROM (EXEC openai.assistants.threads.create_thread @metadata=\'{"k": "not-a-real-key"}\')',
+    ],
+)
+def test_a_plan_of_a_write_hides_secrets(connection: Any, sql: str) -> None:
+    conn = connection()
+    told = [conn.explain(sql), conn.dry_run(sql)]
+    told += [str(conn.execute(f"EXPLAIN {how} {sql}").fetchall()) for how in ("", "(FORMAT json)")]
+    for text in told:
+        assert "***" in text
+        assert "not-a-real-key" not in text
+
+
 # -- EXEC as a relation --------------------------------------------------------------------------------------
 
 
