@@ -24,6 +24,7 @@ from provider.plan.syntax import (
     outermost_queries,
     own_nodes,
     renames_of,
+    sought_in,
     span,
 )
 from provider.plan.using import common, givers, merged_value, qualify_merged
@@ -130,7 +131,8 @@ class Binder:
         if block.tree is not None:
             block.tree = narrowed(block.tree, self._present(block))
         for query in nested_queries(select):
-            self._query(query, block, None, scope)
+            for nested in self._query(query, block, None, scope):
+                nested.sought = sought_in(query)
         return block
 
     def _conditions(self, clause: str, block: Block) -> tuple[exp.Expr, ...]:

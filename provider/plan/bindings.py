@@ -27,7 +27,7 @@ from provider.plan.claims import (
     quantified,
 )
 from provider.plan.grouping import lets_through
-from provider.plan.outputs import outputs
+from provider.plan.outputs import Output, outputs
 from provider.plan.resolution import owner_of, resolve
 from provider.plan.syntax import star_of
 
@@ -152,22 +152,36 @@ class Bindings:
     def _from_owner(self, block: Block, equal: list[Slot]) -> Iterator[Source]:
         """What is known of the owner's output columns holds for the columns that feed them."""
         owner = block.owner
-        if owner is None or not block.transparent:
-            return
-        columns = outputs(block)
+        columns = outputs(block) if block.transparent else None
         if columns is None:
+            return
+        if owner is None:
+            yield from self._from_question(block, columns, equal)
             return
         given, known = owner.given, owner.columns()
         if given is None or known is None or (len(given) != len(columns) and not block.by_name):
             return
         places = [n.lower() for n in given]
         for i, column in enumerate(columns):
-            source = column.source
-            if column.item is not None:
-                source = self._slot(column.item.unalias(), _View(block, equal[0][0]))
-            if source is None or _canonical(*source) not in equal or not lets_through(block, source):
-                continue
-            yield from self.sources(owner, known[places.index(column.name.lower()) if block.by_name else i])
+            if self._is_fed(block, column, equal):
+                yield from self.sources(owner, known[places.index(column.name.lower()) if block.by_name else i])
+
+    def _from_question(self, block: Block, columns: list[Output], equal: list[Slot]) -> Iterator[Source]:
+        """What IN looks for among a query's rows holds for the columns that feed them: no other row is found."""
+        if len(block.sought) != len(columns) or block.outer is None or block.by_name:
+            return
+        for item, column in zip(block.sought, columns, strict=True):
+            slot = self._slot(item, _View(block.outer))
+            if slot is not None and self._is_fed(block, column, equal):
+                yield _as_source(slot)
+                yield from self.sources(*slot)
+
+    def _is_fed(self, block: Block, column: Output, equal: list[Slot]) -> bool:
+        """Whether an output column is one of these, and narrowing by it takes no row away from what remains."""
+        source = column.source
+        if column.item is not None:
+            source = self._slot(column.item.unalias(), _View(block, equal[0][0]))
+        return source is not None and _canonical(*source) in equal and lets_through(block, source)
 
     def _facts_of(self, relation: Relation) -> list[Fact]:
         """The held predicates as `column = source`, both ways for `column = column`."""

@@ -116,6 +116,8 @@ class Block:
     where: tuple[exp.Expr, ...] = ()
     #: The use of a CTE in whose copy this block stands.
     region: Relation | None = None
+    #: What `outer` looks for among its rows, and nothing else of them counts: the values before IN.
+    sought: tuple[exp.Expr, ...] = ()
     columns: list[exp.Column] = field(default_factory=list)
 
     def held(self, relation: Relation) -> tuple[exp.Expr, ...]:

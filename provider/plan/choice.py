@@ -12,6 +12,7 @@ from sqlglot import exp
 from provider.catalog.catalog import Method, Parameter
 from provider.plan.binder import Binder
 from provider.plan.bindings import AnyOf, Bindings, Constants, FromQuery, FromRelations, Source
+from provider.plan.blocks import Relation
 from provider.plan.keyqueries import KeyQueries
 from provider.plan.physical import Binding, Given, Keys, Literal, Predicate
 from provider.plan.predicates import Predicates
@@ -49,10 +50,15 @@ class _Option:
         return {p.name for b in self.bindings for p in b.parameters}
 
     @property
-    def cost(self) -> tuple[bool, bool, int, int]:
+    def factors(self) -> int:
+        """How many of the bindings have values that only rows tell; the requests are for all their combinations."""
+        return sum(bool(price(self.method, [b], may_stop=False).per) for b in self.bindings)
+
+    @property
+    def cost(self) -> tuple[int, bool, int, int]:
         """What one method is preferred to another by: known before unknown, requests before lists, few, narrow."""
         found = price(self.method, self.bindings, may_stop=False)
-        return bool(found.per), found.lists, found.count, -len(self.carried)
+        return self.factors, found.lists, found.count, -len(self.carried)
 
 
 def _pushdowns(method: Method, parameter: Parameter) -> Iterator[tuple[str, Pushdown]]:
@@ -144,10 +150,14 @@ class Choice:
         return True
 
     def _options(self, use: Use, resolved: set[int] | None) -> list[_Option]:
-        """The methods that can be called, specific ones first; what requires less than one that will do is left out."""
+        """The methods that can be called, specific ones first; what requires less than one that will do is left out.
+
+        One that would be called for each value with each other value, as rows tell both, does not count as such.
+        """
         found: list[_Option] = []
         for method in self._candidates(use):
-            if any(_requires(method) < _requires(o.method) and use.untold <= o.bound for o in found):
+            will_do = [o for o in found if o.factors < 2 and use.untold <= o.bound]
+            if any(_requires(method) < _requires(o.method) for o in will_do):
                 continue
             option = self._bind(use, method, resolved)
             if option is not None:
@@ -203,7 +213,7 @@ class Choice:
             else:
                 return None
         narrowed += self._optional(use, method)
-        self._keep_together(use, method, chosen)
+        self._keep_together(use, method, chosen, resolved)
         constant = {p: s for p, s in chosen.items() if isinstance(s, Constants)}
         joined = {p: s for p, s in chosen.items() if isinstance(s, FromRelations)}
         bindings: list[Binding] = [
@@ -219,16 +229,25 @@ class Choice:
             carried.append(narrowing.carried)
         return _Option(method, tuple(bindings), tuple(carried))
 
-    def _keep_together(self, use: Use, method: Method, chosen: dict[Parameter, Source]) -> None:
-        """Bind by the joined rows what constants would multiply: (thread, run) pairs, not threads times runs."""
-        relations = {r for s in chosen.values() if isinstance(s, FromRelations) for r in s.relations}
-        for parameter, source in list(chosen.items()):
-            if not relations or not isinstance(source, Constants) or len(source.values) < 2:
-                continue
-            for other in self._sources(use, method, parameter):
-                if isinstance(other, FromRelations) and other.relations <= relations:
-                    chosen[parameter] = other
-                    break
+    def _keep_together(
+        self, use: Use, method: Method, chosen: dict[Parameter, Source], resolved: set[int] | None
+    ) -> None:
+        """Bind by the same rows what would be multiplied otherwise: (thread, run) pairs, not threads times runs."""
+        joined: dict[Parameter, list[FromRelations]] = {}
+        for parameter, source in chosen.items():
+            if resolved is not None and not (isinstance(source, Constants) and len(source.values) < 2):
+                found = self._sources(use, method, parameter)
+                usable = [s for s in found if isinstance(s, FromRelations) and self._is_known(use, s, resolved)]
+                joined[parameter] = usable
+        offered = dict.fromkeys(s.relations for sources in joined.values() for s in sources)
+
+        def together(relations: frozenset[Relation]) -> dict[Parameter, Source]:
+            first = {p: next((s for s in sources if s.relations <= relations), None) for p, sources in joined.items()}
+            return {p: s for p, s in first.items() if s is not None}
+
+        best = max(map(together, offered), key=len, default={})
+        if len(best) > 1:
+            chosen.update(best)
 
     def _source_of(self, use: Use, method: Method, parameter: Parameter, resolved: set[int] | None) -> Source | None:
         for source in self._sources(use, method, parameter):
@@ -241,12 +260,14 @@ class Choice:
                     return source
                 use.misfit = (parameter, other)
                 continue
-            if resolved is None:
-                continue
-            needs = self._keys.needs(source)
-            if needs is not None and needs <= resolved | ({use.number} if self._keys.recurses(source) else set()):
+            if resolved is not None and self._is_known(use, source, resolved):
                 return source
         return None
+
+    def _is_known(self, use: Use, source: Source, resolved: set[int]) -> bool:
+        """Whether the scans that a source reads are settled, or are fed by the use itself."""
+        needs = self._keys.needs(source)
+        return needs is not None and needs <= resolved | ({use.number} if self._keys.recurses(source) else set())
 
     def _sources(self, use: Use, method: Method, parameter: Parameter) -> tuple[Source, ...]:
         """What binds a required parameter, by the columns that it stands for."""

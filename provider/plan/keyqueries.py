@@ -42,9 +42,9 @@ class KeyQueries:
         return self._keys((parameter,), sql, needs, recursive, _origin(source), self._is_monotone(source))
 
     def joined(self, use: Use, joined: dict[Parameter, FromRelations]) -> Iterable[Keys]:
-        """One query a block, so that keys which come from the same rows stay together."""
-        for block in dict.fromkeys(s.block for s in joined.values()):
-            group = {p: s for p, s in joined.items() if s.block is block}
+        """A query for the keys that come from the same rows, so that they stay together."""
+        for group in self._groups(use, joined):
+            block = next(iter(group.values())).block
             parameters = tuple(group)
             values = [s.value for s in group.values()]
             relations = frozenset(r for s in group.values() for r in s.relations)
@@ -59,6 +59,33 @@ class KeyQueries:
                 monotone = monotone and self._is_monotone(source)
             origin = ", ".join(_origin(s) for s in group.values())
             yield self._keys(parameters, sql, needs, recursive, origin, monotone)
+
+    def _groups(self, use: Use, joined: dict[Parameter, FromRelations]) -> list[dict[Parameter, FromRelations]]:
+        """The parameters by the rows that give them: of relations of one block that a condition connects."""
+        groups: list[dict[Parameter, FromRelations]] = []
+        for parameter, source in joined.items():
+            group = {parameter: source}
+            for other in [g for g in groups if self._are_connected(use, [*g.values(), source])]:
+                groups.remove(other)
+                group = other | group
+            groups.append(group)
+        return groups
+
+    def _are_connected(self, use: Use, sources: Sequence[FromRelations]) -> bool:
+        """Whether conditions tell which rows of the sources' relations belong together."""
+        if len({s.block for s in sources}) > 1:
+            return False
+        parts = [set(self._closure(s.relations) or s.relations) for s in sources]
+        whole = frozenset(r for p in parts for r in p)
+        for block in {r.block for r in whole}:
+            for condition in self._conditions(use, whole, block):
+                owners = [resolve(c, block) for c in condition.find_all(exp.Column)]
+                parts.append({o[0] for o in owners if o is not None})
+        connected = parts.pop(0)
+        while touching := [p for p in parts if p & connected]:
+            connected.update(*touching)
+            parts = [p for p in parts if not p & connected]
+        return connected == whole
 
     def _select(
         self,

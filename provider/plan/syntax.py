@@ -44,6 +44,25 @@ def outermost_queries(tree: exp.Expr) -> Iterator[exp.Expr]:
             yield n
 
 
+def sought_in(query: exp.Expr) -> tuple[exp.Expr, ...]:
+    """The values that a nested query's rows are compared with for equality alone: `item IN (query)`.
+
+    Where NULL and false differ, as under NOT, the rows that equal nothing count as well: one with NULL, or any at all.
+    """
+    parent = query.parent
+    test = parent.parent if isinstance(parent, exp.Any) else parent
+    if isinstance(parent, exp.Any):
+        item = test.this if isinstance(test, exp.EQ) and test.expression is parent else None
+    else:
+        item = test.this if isinstance(test, exp.In) and query.arg_key == "query" else None
+    while item is not None and test is not None and isinstance(test.parent, exp.And | exp.Or | exp.Paren):
+        test = test.parent
+    if item is None or test is None or not isinstance(test.parent, exp.Where | exp.Join):
+        return ()
+    item = item.unnest()
+    return tuple(item.expressions) if isinstance(item, exp.Tuple) else (item,)
+
+
 def _is_relation(query: exp.Expr, select: exp.Expr) -> bool:
     """Whether a query stands behind FROM or JOIN of `select`, rather than in an expression."""
     child, parent = query, query.parent

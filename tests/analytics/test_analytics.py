@@ -34,7 +34,6 @@ REFUSED = {
         "q14": ("lineitem", "knows the part of a line, and needs the order"),
         "q15": ("lineitem", "ranks suppliers by all lines, and names no order"),
         "q17": ("lineitem", "knows the part of a line, and needs the order"),
-        "q18": ("lineitem", "finds the large orders by their lines: the subquery stands alone and names no order"),
         "q19": ("lineitem", "knows the part of a line, and needs the order"),
         "q20": ("lineitem", "knows part and supplier of a line, and needs the order"),
         "q22": ("customer", "asks for customers without orders, whom no order names"),
@@ -51,7 +50,6 @@ REFUSED = {
         "q15": ("lineitem", "ranks suppliers by all lines, and names no part"),
         "q16": ("partsupp", "knows the part of an offer, and needs the supplier: NOT IN says only which are not meant"),
         "q18": ("lineitem", "knows the order of a line, and needs the part"),
-        "q20": ("partsupp", "finds suppliers by their offers: the subquery stands alone and names no supplier"),
         "q21": ("lineitem", "knows order and supplier of a line, and needs the part"),
     },
 }
