@@ -71,6 +71,13 @@ def change(old: str, new: str) -> str:
     return STOCK.replace(old, new)
 
 
+def test_what_is_taken_over_is_read_again_when_it_has_changed(tmp_path: Path) -> None:
+    before = samples(shop(tmp_path))
+    after = samples(shop(tmp_path, sales=SALES.replace("      new: {type: string", "      newest: {type: string")))
+    assert (before.field("new") is None, after.field("new") is None) == (False, True)
+    assert after.field("newest") is not None
+
+
 def test_fields_are_taken_over_as_the_default_version_has_them(tmp_path: Path) -> None:
     found = samples(shop(tmp_path))
     assert [(f.name, f.type.base) for f in found.fields] == [("id", "integer"), ("new", "string"), ("size", "number")]
