@@ -104,6 +104,8 @@ class Method:
     is_list: bool = False
     #: Whether an object keeps what a change leaves out.
     merges: bool = False
+    #: The method of the resource that undoes a call, where the manifest names one.
+    inverse: str | None = None
     #: Whether rows with the same path are sent in their order, one after the other.
     ordered: bool = True
     #: Whether it is answered with a file's bytes, and not with JSON.
@@ -136,6 +138,11 @@ class Method:
         among = {p.name: p for p in reversed(self.parameters) if not body_only or p.location == "body"}
         found = spelling(name[len("data__") :] if body_only else name, among)
         return None if found is None else among[found]
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether a call changes nothing: a read, or safe by RFC 9110, section 9.2.1."""
+        return self.verb == "SELECT" or self.http_method in ("GET", "HEAD", "OPTIONS")
 
     @property
     def http(self) -> str:

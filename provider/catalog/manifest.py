@@ -124,6 +124,10 @@ class Method(Model):
     pushdown: dict[str, Pushdown | list[Pushdown]] = {}
     sorted_by: SortedBy | None = None
     merges: bool = Field(default=False, description="whether an object keeps what a change leaves out")
+    inverse: Name | None = Field(
+        default=None,
+        description="the method of the resource that undoes a call; if left out, DELETE undoes INSERT, UPDATE itself",
+    )
     ordered: bool | None = Field(
         default=None,
         description="whether rows with one path are sent in their order; if left out, where it has parameters",

@@ -345,6 +345,7 @@ class ServiceBuilder:
             idempotency=model.idempotency,
             is_list=pages is not None or model.rows != "$",
             merges=model.merges,
+            inverse=model.inverse,
             ordered=any(p.location == "path" for p in parameters) if model.ordered is None else model.ordered,
             binary=model.binary,
             awaits=model.await_,

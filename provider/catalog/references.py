@@ -79,6 +79,9 @@ class _Checks:
             yield from self._awaiting(at, method)
             yield from self._streaming(at, method)
             yield from self._files(at, method, resource)
+            if method.inverse is not None and method.inverse not in resource.methods:
+                message = f'inverse: the resource has no method "{method.inverse}"'
+                yield self._unknown(message, method.inverse, resource.methods, self._value(*at, "inverse"))
 
     def _parameters(self, where: Keys, method: manifest.Method) -> Iterator[ManifestError]:
         for group, parameters in (("path", method.path), ("query", method.query), ("body", method.body)):

@@ -303,6 +303,6 @@ def last_writes(written: Callable[[], Sequence[WriteReport]]) -> Table:
         "last_writes",
         "the rows of the last write to a resource: done, not done, or unknown",
         {"row": "BIGINT", "request": "VARCHAR", "status": "BIGINT"}
-        | {"id": "VARCHAR", "error": "VARCHAR", "outcome": "VARCHAR"},
-        lambda _: ((w.row, w.request, w.status, w.id, w.error, w.outcome) for w in written()),
+        | {"id": "VARCHAR", "error": "VARCHAR", "outcome": "VARCHAR", "statement": "BIGINT", "inverse": "VARCHAR"},
+        lambda _: ((w.row, w.request, w.status, w.id, w.error, w.outcome, w.statement, w.inverse) for w in written()),
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -64,6 +64,7 @@ class Connection:
         cache: how long answers may be used again: a time such as '5m', 'on' for as long as manifests say, or 'off'.
         max_writes: how many objects one UPDATE, REPLACE or DELETE may change.
         unfiltered_writes: permit UPDATE and DELETE without WHERE.
+        irreversible_writes: permit COMMIT of writes that no statement undoes.
         on_error: whether a write statement stops at the first row that fails, or goes on with the others.
         resume: a journal of writes; it is made, or continued: rows that it calls done are not sent again.
         allow_plain_http: permit http:// to hosts other than this machine; credentials travel in clear.
@@ -102,6 +103,7 @@ class Connection:
         cache: str = "off",
         max_writes: int = 100,
         unfiltered_writes: bool = False,
+        irreversible_writes: bool = False,
         on_error: OnError = "stop",
         resume: str | os.PathLike[str] | None = None,
         allow_plain_http: bool = False,
@@ -191,7 +193,7 @@ class Connection:
             from provider.engine.writes import Guard
 
             macros = Macros(self._duck, may_hold=in_file)
-            policy = WritePolicy(Guard(max_writes, unfiltered_writes), on_error, journal)
+            policy = WritePolicy(Guard(max_writes, unfiltered_writes, irreversible_writes), on_error, journal)
             cache = Cache(self._duck, clock)
             self._opened.callback(cache.close)
             return Session(self._duck, self.catalog, self._gateway, policy, settings, macros, cache, tracing)
@@ -230,12 +232,38 @@ class Connection:
         return self.cursor().execute(sql, parameters)
 
     def commit(self) -> None:
-        """End DuckDB's transaction, if one is open. Requests that were sent are not part of it."""
-        self._in_transaction("COMMIT")
+        """COMMIT the open transaction, and do nothing where none is open: send the writes that it has collected.
+
+        Raises:
+            Guarded: it would do what cannot be undone; the transaction stays open.
+            PartlyDone: some writes were done and others not; it lists them, and the statements that undo them.
+            Error: as `execute`.
+        """
+        self._end("COMMIT")
 
     def rollback(self) -> None:
-        """Undo DuckDB's open transaction. Requests that were sent cannot be undone."""
-        self._in_transaction("ROLLBACK")
+        """ROLLBACK the open transaction, and do nothing where none is open: its writes are not sent."""
+        self._end("ROLLBACK")
+
+    @property
+    def in_transaction(self) -> bool:
+        """Whether a transaction is open: there was a BEGIN, and no COMMIT or ROLLBACK since."""
+        return "_session" in vars(self) and self._session.in_transaction
+
+    @contextmanager
+    def transaction(self) -> Iterator[Self]:
+        """A transaction around a `with` block: COMMIT at its end, ROLLBACK when it raises.
+
+        Raises:
+            Error: as `execute`, and as `commit`; the transaction has ended then.
+        """
+        self.execute("BEGIN")
+        try:
+            yield self
+            self.commit()
+        except BaseException:
+            self.rollback()
+            raise
 
     def close(self) -> None:
         """Close the database and all connections to APIs."""
@@ -346,18 +374,10 @@ class Connection:
             return nullcontext()
         return telling(self._progress, lambda over: self._gateway.progress(report, began_at, over=over))
 
-    def _in_transaction(self, command: str) -> None:
+    def _end(self, command: str) -> None:
         self._check_open()
-        if "_session" in vars(self):
-            self._session.detach()
-        elif self._unplanned is not None:
-            self._unplanned.detach()
-        try:
-            self._duck.execute(command)
-        except duckdb.TransactionException:
-            return  # none was open, which PEP 249 takes as done
-        except duckdb.Error as e:
-            raise _translated(e, command) from None
+        if self.in_transaction:
+            self.execute(command)
 
     def _check_open(self) -> None:
         if self._closed:

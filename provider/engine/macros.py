@@ -22,7 +22,6 @@ _NOW = f"{PREFIX}now"
 _BRINGS = re.compile(r"\b(?:ATTACH|IMPORT|MACRO|FUNCTION)\b", re.IGNORECASE)
 
 _CALL = re.compile(r"\w\s*\(")
-_TRANSACTION = re.compile(r"\s*(?:(?P<begin>BEGIN|START)|COMMIT|END|ROLLBACK|ABORT)\b", re.IGNORECASE)
 
 _TEXT = "CAST({} AS VARCHAR)"
 _NUMBER = r"'^\s*[+-]?\d+(\.\d+)?\s*$'"
@@ -197,20 +196,21 @@ class Macros:
         #: Whether views in the file name them; None before that was looked up.
         self._views_do: bool | None = None
         self._made: set[str] = set()
-        self._in_transaction = False
 
-    def ready(self, sql: str) -> None:
-        """Create what a statement needs, and say what 'now' is to it."""
+    def ready(self, sql: str, *, lasting: bool = True) -> None:
+        """Create what a statement needs, and say what 'now' is to it.
+
+        Args:
+            lasting: whether it will be there for later statements; ROLLBACK takes away what was made since BEGIN.
+        """
         if _BRINGS.search(sql):
             self._may_hold = True
-        if bounds := _TRANSACTION.match(sql):
-            self._in_transaction = bounds["begin"] is not None
         names = _in_order(frozenset(_FORMS) if self._is_hidden(sql) else frozenset(_NAME.findall(sql)))
         new = [n for n in names if n not in self._made]
         if new:
             self._duck.execute("; ".join(f"CREATE TEMP MACRO IF NOT EXISTS {PREFIX}{n} {_FORMS[n]}" for n in new))
             self._knows_now = self._knows_now or "moment" in new
-            if not self._in_transaction:  # which ROLLBACK would take away again
+            if lasting:
                 self._made.update(new)
         if self._knows_now:
             self._duck.execute(f"SET VARIABLE {_NOW} = make_timestamp(epoch_us(now()))")

@@ -20,7 +20,8 @@ class WriteReport:
 
     `row` counts the rows of the source from 1. `request` is the call without host and body, None where nothing
     had to be sent. `status` is the HTTP status of the last answer, `id` what the API calls the object, `error`
-    what went wrong: each None where there is none.
+    what went wrong: each None where there is none. In a transaction `statement` counts its writes from 1, and
+    `inverse` is the statement that undoes the row, None where there is none.
     """
 
     row: int
@@ -29,6 +30,8 @@ class WriteReport:
     id: str | None
     error: str | None
     outcome: Outcome
+    statement: int = 1
+    inverse: str | None = None
 
 
 def interrupted(verb: str, place: Place, rows: Sequence[WriteReport], late: Timeout | None) -> Cancelled | Timeout:

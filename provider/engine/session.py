@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -39,12 +40,14 @@ from provider.engine.settings import SETTINGS, Settings
 from provider.engine.shows import describe, show
 from provider.engine.staging import OnBadValue
 from provider.engine.tables import quietly
+from provider.engine.transaction import Transaction
 from provider.engine.views import View, Views, definition, dropped, refreshed
 from provider.engine.watch import Watch
 from provider.engine.writer import WritePolicy, Writer
 from provider.errors import BindError, NotSupportedError, ProgrammingError, did_you_mean
 from provider.plan.actions import WritePlan
 from provider.plan.binder import Binder
+from provider.plan.clauses import source
 from provider.plan.conventions import Conventions
 from provider.plan.explain import Explanation, as_text, explain_query, explain_write
 from provider.plan.names import Names
@@ -54,7 +57,19 @@ from provider.plan.rendering import quoted
 from provider.plan.writes import plan_exec, plan_write, target_of
 from provider.sql.dialect import Dialect
 from provider.sql.scanner import Text, without_values
-from provider.sql.statements import Describe, Exec, Explain, Query, Set, Show, Statement, Write, parse, parse_failure
+from provider.sql.statements import (
+    Control,
+    Describe,
+    Exec,
+    Explain,
+    Query,
+    Set,
+    Show,
+    Statement,
+    Write,
+    parse,
+    parse_failure,
+)
 
 if TYPE_CHECKING:
     from provider.rest.tracing import Tracing
@@ -87,11 +102,12 @@ class Session:
         # What is to be written rests on what is there now.
         afresh = partial(self._execute, afresh=True)
         self._writer = Writer(duck, catalog, gateway, policy, lambda *query: afresh(*query)[0], cache)
+        self._transaction = Transaction(duck, self._writer, gateway, lambda sql: source(sql, self._names()))
+        self._macros = macros
         self._cache = cache
         self._views = Views(duck)
         self._settings = settings
         self._tracing = tracing
-        self._macros = macros
         self._integer_division = False
         self._earlier = Log()
         self._written: Sequence[WriteReport] = ()
@@ -101,10 +117,17 @@ class Session:
         self._tables.add(last_writes(lambda: self._written))
         self._open: Result | None = None
 
+    @property
+    def in_transaction(self) -> bool:
+        """Whether there was a BEGIN, and no end since."""
+        return self._transaction.is_open
+
     def close(self) -> None:
-        """Give up the open result."""
+        """Give up the open result, and an open transaction."""
         if self._open is not None:
             self._open.close()
+        if unsent := self._transaction.close():
+            warnings.warn(f"a transaction was not committed: {unsent} not sent", RuntimeWarning, stacklevel=2)
 
     def run(self, sql: str, parameters: Parameters, report: Report, watch: Watch) -> tuple[Result, str]:
         """Run a script, until `watch` stops it; the result and message of its last statement."""
@@ -121,7 +144,9 @@ class Session:
                 result.finish()
             self.detach()
             self._gateway.begin(report, watch)
-            self._macros.ready(statement.text.sql)
+            if not isinstance(statement, Control):
+                self._transaction.check()
+            self._macros.ready(statement.text.sql, lasting=not self._transaction.is_open)
             try:
                 with self._span(statement):
                     result, message = self._run_one(statement, arguments)
@@ -165,10 +190,14 @@ class Session:
                 return own or self._run_query(statement, arguments)
             case Write() | Exec():
                 plan = self._write_plan(statement)
+                if plan is not None and self._transaction.takes(plan):
+                    return self._counted(*self._transaction.collect(plan, statement.text, arguments))
                 if plan is not None:
                     return self._writer.write(plan, statement.text, arguments)
                 assert isinstance(statement, Write)
                 return self._run_query(_as_query(statement), arguments)
+            case Control():
+                return self._counted(*self._transaction.run(statement))
             case Show(what="SETTINGS"):
                 names = ("name", "value", "default", "type", "description")
                 return self._rows(names, self._settings.rows(), statement.text, statement)
@@ -193,8 +222,11 @@ class Session:
         self, query: Query, arguments: Mapping[str, object], *, afresh: bool = False
     ) -> tuple[DuckResult, str]:
         if not query.execs:
-            return self._execute(self._plan(query), query.text, arguments, afresh=afresh)
+            plan = self._plan(query)
+            result, message = self._execute(plan, query.text, arguments, afresh=afresh)
+            return result, message or self._transaction.unseen(plan)
         with self._called(query, arguments) as called:
+            self._transaction.check_queried(called.plans)
             return self._execute(self._plan(query), query.text, arguments, called)
 
     def _called(self, query: Query, arguments: Mapping[str, object]) -> CalledTables:
@@ -342,6 +374,9 @@ class Session:
     def _done(self, message: str) -> tuple[DuckResult, str]:
         return DuckResult(self._duck, _unchanged, lambda: None, has_rows=False), message
 
+    def _counted(self, count: int, message: str) -> tuple[DuckResult, str]:
+        return DuckResult(self._duck, _unchanged, lambda: None, count, has_rows=False), message
+
     def _names(self) -> Names:
         service, provider = self._settings.text("service"), self._settings.text("provider")
         default = tuple(service.split(".")) if service else (provider,) if provider else ()
@@ -391,12 +426,16 @@ class Session:
             self.detach()
             self._gateway.begin(report, watch)
             _check_count(statement, arguments)
+            if isinstance(statement, Control):
+                parts.append("\n".join(self._transaction.rehearse(statement)))
+                continue
             lines = self._explained(statement)
             plan = self._write_plan(statement)
             if plan is not None:
-                lines += self._writer.preview(plan, statement.text, arguments)
+                lines += self._transaction.rehearse_write(plan, statement.text, arguments)
             for call in statement.execs if isinstance(statement, Query) else ():
-                lines += self._writer.preview(plan_exec(call, self._names()), call.text, arguments)
+                plan = plan_exec(call, self._names())
+                lines += self._writer.preview(plan, self._writer.planned(plan, call.text, arguments))
             parts.append("\n".join(lines))
         return "\n\n".join(parts)
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
 
 import duckdb
 import msgspec
+from duckdb.sqltypes import DuckDBPyType
 
-from provider.catalog.catalog import Method
 from provider.catalog.loader import Catalog
 from provider.engine.cache import Cache, Scope
 from provider.engine.cursor import Result
+from provider.engine.dispatch import Dispatch
 from provider.engine.failures import translate
 from provider.engine.files import Files
 from provider.engine.gateway import Gateway
-from provider.engine.journal import Entry, Journal, StatementJournal
+from provider.engine.journal import Journal
 from provider.engine.operations import Operations
 from provider.engine.outcomes import WriteReport, counts, interrupted, partly_done
 from provider.engine.results import DuckResult
@@ -28,7 +28,7 @@ from provider.engine.tables import StagedTable, quietly
 from provider.engine.waiting import Begun, left_alone, settled
 from provider.engine.watch import Stopped
 from provider.engine.writes import Guard, Planned, calls, check_count, check_filter, check_whole
-from provider.errors import DataError, OperationalError, PartlyDone, Timeout
+from provider.errors import DataError, OperationalError, PartlyDone, Place, Timeout
 from provider.plan.actions import ANSWERS, WritePlan
 from provider.plan.explain import Explanation
 from provider.plan.physical import Plan
@@ -95,9 +95,8 @@ class Writer:
         check_count(plan, self.policy.guard, found)
         return found
 
-    def preview(self, plan: WritePlan, text: Text, arguments: Mapping[str, object]) -> list[str]:
-        """The requests that a plan would send, after all checks, without the account's secrets; errors as `planned`."""
-        planned = self.planned(plan, text, arguments)
+    def preview(self, plan: WritePlan, planned: Sequence[Planned]) -> list[str]:
+        """The requests that a plan would send, without the account's secrets."""
         target = self._target(plan)
         count = sum(1 for p in planned if p.call is not None)
         lines = [f"would send {count:,} request{'' if count == 1 else 's'}"]
@@ -170,15 +169,65 @@ class Writer:
             result, message = self._stream(plan, planned, text)
             self._collect(plan, result, table)
             return len(planned), message, result.ending
-        journal = self._journal(plan, text)
-        letters, before = self._letters(plan, planned, journal)
-        self._send(plan, planned, letters, before, journal)
-        self._gateway.report.truncated |= not all(map(self._gateway.is_whole, letters))
-        settled = self._wait(plan, letters) if plan.awaits else ""
+        dispatch = self.dispatch(plan, planned, text)
+        self._send_one(dispatch)
+        self._gateway.report.truncated |= not all(map(self._gateway.is_whole, dispatch.letters))
+        settled = self._wait(plan, dispatch.letters) if plan.awaits else ""
         if table is not None:
-            self._stage(plan, table, letters)
-        count = sum(1 for letter in letters if letter.outcome == "done")
-        return count, _message(plan, count, len(before), sum(1 for p in planned if p.call is None)), settled
+            self._stage(plan, table, dispatch)
+        return len(dispatch.done), dispatch.message, settled
+
+    def dispatch(self, plan: WritePlan, planned: Sequence[Planned], text: Text) -> Dispatch:
+        """What is to be sent for the next statement of the journal, where there is one; see `Dispatch.of`."""
+        journal = self.policy.journal
+        own = journal.begin(plan.verb, plan.resource.id, text.sql) if journal is not None else None
+        return Dispatch.of(plan, planned, self._target(plan), own)
+
+    def send(
+        self, verb: str, place: Place, dispatches: Sequence[Dispatch], live: Live | None = None
+    ) -> Dispatch | None:
+        """Send what was planned, a statement after the other, and write the report.
+
+        Args:
+            verb: what an interruption is told of, and `place` where that stands.
+            live: opens the only letter's answer, where that is a stream.
+
+        Returns:
+            The statement that failed, and behind which nothing was sent; None when all is done.
+
+        Raises:
+            Cancelled, Timeout: it was interrupted.
+            PartlyDone: the journal cannot be written.
+        """
+        report = self._gateway.report
+        earlier = tuple(report.writes)  # another EXEC of the same query
+
+        def account() -> list[WriteReport]:
+            return [*earlier, *(row for dispatch in dispatches for row in dispatch.rows())]
+
+        try:
+            for dispatch in dispatches:
+                self._drop(dispatch.letters)  # before, too: whoever dies behind the request leaves nothing old
+                try:
+                    self._gateway.write(dispatch.letters, self.policy.on_error, dispatch.journal, live)
+                finally:
+                    report.writes = account()
+                    self._drop(dispatch.letters)
+                if dispatch.failed is not None:
+                    return dispatch
+        except (KeyboardInterrupt, Stopped) as e:
+            late = e.reason if isinstance(e, Stopped) and isinstance(e.reason, Timeout) else None
+            raise interrupted(verb, place, report.writes, late) from None
+        except OperationalError as e:  # of the journal: those of rows are in their letters
+            reason = f"{e.reason}\n{counts(report.writes)}"
+            raise PartlyDone(f"{verb} stopped: {e.summary}", place=place, reason=reason) from e
+        return None
+
+    def objects(self, plan: Plan, text: Text) -> tuple[list[tuple[object, ...]], list[DuckDBPyType]]:
+        """The rows of a query of ours about objects as they are now, and their columns' types in DuckDB."""
+        source = self._read(plan, text, {})
+        kinds = [self._duck.type(column[1]) for column in source.description or ()]
+        return source.fetch(None), kinds
 
     def answers(self, plan: WritePlan, name: str, *, streams: bool = False) -> StagedTable:
         """An empty table for the answers to a plan's calls, or for the events of its stream."""
@@ -190,20 +239,15 @@ class Writer:
         omitted = method.rows_omitted
         return StagedTable(self._duck, name, plan.resource.id, method.returns, (), synonyms, rows, rows_omitted=omitted)
 
-    def _journal(self, plan: WritePlan, text: Text) -> StatementJournal | None:
-        journal = self.policy.journal
-        return journal.begin(plan.verb, plan.resource.id, text.sql) if journal is not None else None
-
     def _stream(self, plan: WritePlan, planned: Sequence[Planned], text: Text) -> tuple[Result, str]:
         """Send a call that is answered with events; they are the result. Errors as `write`, from reading them too."""
-        journal = self._journal(plan, text)
-        letters, before = self._letters(plan, planned, journal)
-        if not letters:  # an earlier run has done it
+        dispatch = self.dispatch(plan, planned, text)
+        if not dispatch.letters:  # an earlier run has done it
             return DuckResult(self._duck, lambda e: e, lambda: None, 0, has_rows=False), "EXEC (1 done before)"
-        (letter,) = letters
+        (letter,) = dispatch.letters
         live = self._gateway.live(letter)
         try:
-            self._send(plan, planned, letters, before, journal, live)
+            self._send_one(dispatch, live)
         except BaseException:
             live.close()
             raise
@@ -246,70 +290,19 @@ class Writer:
             self._drop(letters)  # what they have begun has changed it meanwhile
         return settled(begun)
 
-    def _letters(
-        self, plan: WritePlan, planned: Sequence[Planned], journal: StatementJournal | None
-    ) -> tuple[list[Letter], dict[int, Entry]]:
-        """What is to be sent, and the rows that an earlier run has done."""
-        target = self._target(plan)
-        known: dict[int, Entry] = {}
-        if journal is not None:
-            known = journal.known([(p.row, p.call) for p in planned if p.call is not None])
-            journal.check(known)
-        before = {row: entry for row, entry in known.items() if entry.event == "done"}
-        letters = [
-            Letter(
-                p.row,
-                target.of(p.call),
-                p.action.method,
-                p.call,
-                none_is_fine=p.action.verb in ("UPDATE", "REPLACE", "DELETE"),
-                key=next(iter(plan.resource.key), "id"),
-                idempotency_key=_idempotency_key(p.action.method, known.get(p.row)),
-            )
-            for p in planned
-            if p.call is not None and p.row not in before
-        ]
-        return letters, before
-
-    def _send(
-        self,
-        plan: WritePlan,
-        planned: Sequence[Planned],
-        letters: Sequence[Letter],
-        before: Mapping[int, Entry],
-        journal: StatementJournal | None,
-        live: Live | None = None,
-    ) -> None:
-        """Send the letters, and write the report; `live` opens the only one's answer where that is a stream."""
-        report = self._gateway.report
-        earlier = tuple(report.writes)  # another EXEC of the same query
-        sent = {letter.row: letter for letter in letters}
-
-        def account() -> list[WriteReport]:
-            rows = [sent[p.row].report() if p.row in sent else _unsent(p, before.get(p.row)) for p in planned]
-            return [*earlier, *rows]
-
-        self._drop(letters)  # before, too: whoever dies behind the request leaves nothing old
-        try:
-            self._gateway.write(letters, self.policy.on_error, journal, live)
-        except (KeyboardInterrupt, Stopped) as e:
-            report.writes = account()
-            late = e.reason if isinstance(e, Stopped) and isinstance(e.reason, Timeout) else None
-            raise interrupted(plan.verb, plan.place, report.writes, late) from None
-        except OperationalError as e:  # of the journal: those of rows are in their letters
-            report.writes = account()
-            reason = f"{e.reason}\n{counts(report.writes)}"
-            raise PartlyDone(f"{plan.verb} stopped: {e.summary}", place=plan.place, reason=reason) from e
-        finally:
-            report.writes = account()
-            self._drop(letters)
-        failed = next((letter for letter in letters if letter.failure is not None), None)
-        if failed is None or failed.failure is None:
+    def _send_one(self, dispatch: Dispatch, live: Live | None = None) -> None:
+        """Send a single statement; errors as `write`."""
+        plan = dispatch.plan
+        if self.send(plan.verb, plan.place, [dispatch], live) is None:
             return
-        nothing = all(letter.outcome == "not done" for letter in letters)
-        if (nothing and not before) or len(planned) == 1:
+        failed = dispatch.failed
+        assert failed is not None
+        assert failed.failure is not None
+        nothing = all(letter.outcome == "not done" for letter in dispatch.letters)
+        if (nothing and not dispatch.before) or len(dispatch.planned) == 1:
             raise failed.failure
-        raise partly_done(plan.verb, plan.place, report.writes, failed.row, failed.failure) from failed.failure
+        rows = self._gateway.report.writes
+        raise partly_done(plan.verb, plan.place, rows, failed.row, failed.failure) from failed.failure
 
     def _drop(self, letters: Sequence[Letter]) -> None:
         """Drop what the letters may have changed from the cache, whatever becomes of them."""
@@ -321,12 +314,12 @@ class Writer:
         service = self._catalog.service(resource.provider, resource.service)
         return Target(self._catalog.provider(resource.provider), service)
 
-    def _stage(self, plan: WritePlan, table: StagedTable, letters: Sequence[Letter]) -> None:
-        done = [letter for letter in letters if letter.outcome == "done"]
+    def _stage(self, plan: WritePlan, table: StagedTable, dispatch: Dispatch) -> None:
         try:
-            table.append([Page(letter.body or b"{}", ()) for letter in done])
+            table.append([Page(letter.body or b"{}", ()) for letter in dispatch.done])
         except DataError as e:
-            what = f"{len(done)} of {len(letters)} writes were carried out; only the answers cannot be read."
+            done = f"{len(dispatch.done)} of {len(dispatch.letters)} writes were carried out"
+            what = f"{done}; only the answers cannot be read."
             raise DataError(e.summary, place=plan.place, reason=f"{e.reason} {what}".strip(), detail=e.detail) from None
 
 
@@ -334,24 +327,3 @@ def _shape(plan: WritePlan) -> Shape:
     """What a statement makes of a stream's events."""
     stream = plan.actions[0].method.stream
     return text_shape(stream.text) if plan.text and stream is not None and stream.text is not None else EVENTS
-
-
-def _unsent(planned: Planned, before: Entry | None) -> WriteReport:
-    """A row that this run did not send: it is done already, or needs nothing."""
-    if before is not None:
-        return WriteReport(planned.row, before.request, before.status, before.id, None, "done")
-    return WriteReport(planned.row, None, None, None, None, "done")
-
-
-def _idempotency_key(method: Method, known: Entry | None) -> str | None:
-    """What lets the API recognise a row: as it was sent before, if nobody knows what became of it then."""
-    if method.idempotency is None:
-        return None
-    return known.key if known is not None and known.is_unknown and known.key is not None else str(uuid4())
-
-
-def _message(plan: WritePlan, count: int, before: int, unchanged: int) -> str:
-    if plan.verb == "EXEC":
-        return "EXEC"
-    notes = [f"{before:,} done before"] * bool(before) + [f"{unchanged:,} unchanged"] * bool(unchanged)
-    return f"{plan.verb} {count}" + (f" ({', '.join(notes)})" if notes else "")

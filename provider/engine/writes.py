@@ -25,23 +25,27 @@ _TOLD = 10
 class Guard:
     """What UPDATE, REPLACE, DELETE and MERGE may do unasked.
 
-    `max_writes` bounds how many objects one statement changes; `unfiltered` permits a missing WHERE.
+    `max_writes` bounds how many objects one statement changes; `unfiltered` permits a missing WHERE, and
+    `irreversible` a COMMIT of what cannot be undone.
     """
 
     max_writes: int = 100
     unfiltered: bool = False
+    irreversible: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
     """A row of the source, counted from 1, and its call; None where the object is already as it should be.
 
-    `streams` says that the call is answered with a stream of events.
+    `values` are the row's parameters by name, those that the object has already included. `streams` says that the call
+    is answered with a stream of events.
     """
 
     row: int
     action: Action
     call: Call | None
+    values: Mapping[str, Json]
     streams: bool = False
 
 
@@ -124,7 +128,7 @@ def calls(
                 sent: Call | None = call
             else:
                 sent = build(action.method, kept, attached) if kept is not None else None
-            planned = Planned(number, action, sent, streams)
+            planned = Planned(number, action, sent, values, streams)
             same = _same(action, values, call)
             if same in seen and seen[same][1] != call:
                 raise DataError(f"it writes the same object as row {seen[same][0]}, with other values")

@@ -127,7 +127,7 @@ def cli(ctx: click.Context, debug: bool) -> None:
     help="Fill {{ NAME }} and $NAME. NAME=@FILE reads a file; @@ at the start is a plain @. Repeatable.",
 )
 @click.option("--dry-run", is_flag=True, help="Print the plan and the requests of writes; write nothing.")
-@click.option("--yes", is_flag=True, help="Allow UPDATE and DELETE without WHERE.")
+@click.option("--yes", is_flag=True, help="Allow UPDATE and DELETE without WHERE, and COMMIT of what cannot be undone.")
 @click.option(
     "--max-writes",
     type=click.IntRange(min=0),
@@ -263,6 +263,7 @@ def query(
         timeout=timeout,
         max_writes=max_writes,
         unfiltered_writes=yes,
+        irreversible_writes=yes,
         on_error=on_error,
         resume=resume,
         progress=diagnostics.progress if diagnostics.shows_progress else None,
@@ -275,16 +276,19 @@ def query(
     )
     with connection, output.stdout() as write:
         session = _Session(connection, diagnostics, write, format_name, style)
-        for number, statement in enumerate(found, 1):
-            try:
-                if dry_run:
-                    session.preview(statement, values)
-                else:
-                    session.run(statement, values)
-            except provider.Error:
-                if len(found) > 1:
-                    diagnostics.note(f"statement {number} of {len(found)} failed:")
-                raise
+        try:
+            for number, statement in enumerate(found, 1):
+                try:
+                    if dry_run:
+                        session.preview(statement, values)
+                    else:
+                        session.run(statement, values)
+                except provider.Error:
+                    if len(found) > 1:
+                        diagnostics.note(f"statement {number} of {len(found)} failed:")
+                    raise
+        finally:
+            session.end()
 
 
 class _Session:
@@ -318,6 +322,12 @@ class _Session:
             self._print_text(cursor)
         else:
             self._print(cursor)
+
+    def end(self) -> None:
+        """Give up a transaction that the script did not end."""
+        if self._connection.in_transaction:
+            message = self._connection.execute("ROLLBACK").message
+            self._diagnostics.warning(f"the script ended within a transaction: {message}")
 
     def _print_text(self, cursor: Cursor) -> None:
         """A text in pieces, as it comes; and what became of the operation that wrote it."""

@@ -12,18 +12,8 @@ from provider.catalog.catalog import Field, Method, Parameter, Resource, Service
 from provider.catalog.loader import Catalog
 from provider.errors import BindError
 from provider.interfaces.render import Column, Style, markdown
+from provider.sql.identifiers import identifier
 
-_RESERVED = """
-    all analyse analyze and anti any array as asc asof asymmetric at authorization binary both by case cast check
-    collate collation column columns concurrently constraint create cross default deferrable desc describe distinct do
-    else end except false fetch for foreign freeze from full generated glob group having ilike in initially inner
-    intersect into is isnull join lambda lateral leading left like limit map natural not notnull null offset on only or
-    order outer overlaps pivot pivot_longer pivot_wider placing positional primary qualify references returning right
-    select semi show similar some struct summarize symmetric table tablesample then to trailing true try_cast union
-    unique unpack unpivot using variadic verbose when where window with
-"""
-#: Names that DuckDB's grammar does not take for a column without quotes.
-RESERVED = frozenset(_RESERVED.split())
 _LINE = 100
 
 
@@ -107,7 +97,7 @@ def _examples(resource: Resource, method: Method) -> Iterator[str]:
     sentence = method.description or f"{method.name}: {method.http}"
     match method.verb:
         case "SELECT":
-            columns = _list([quoted(f.name) for f in resource.fields], "  ")
+            columns = _list([identifier(f.name) for f in resource.fields], "  ")
             yield _sql(sentence, f"SELECT\n{columns}\nFROM {resource.id}", _where(method, method.required))
         case "INSERT":
             everything = [p for p in method.parameters if not _pages(method, p)]
@@ -122,7 +112,8 @@ def _examples(resource: Resource, method: Method) -> Iterator[str]:
             yield _sql(sentence, _insert(resource, method, everything), returning)
         case "UPDATE" | "REPLACE":
             keys = [p for p in method.parameters if p.location == "path"]
-            items = [f"{quoted(_plain(method, p))} = {_blank(method, p)}" for p in method.parameters if p not in keys]
+            settable = [p for p in method.parameters if p not in keys]
+            items = [f"{identifier(_plain(method, p))} = {_blank(method, p)}" for p in settable]
             yield _sql(sentence, f"{method.verb} {resource.id}\nSET\n{_list(items, '  ')}", _where(method, keys))
         case "DELETE":
             yield _sql(sentence, f"DELETE FROM {resource.id}", _where(method, method.required))
@@ -141,14 +132,14 @@ def _examples(resource: Resource, method: Method) -> Iterator[str]:
 def _insert(resource: Resource, method: Method, parameters: Sequence[Parameter]) -> str:
     if not parameters:
         return f"INSERT INTO {resource.id} DEFAULT VALUES"
-    names = _list([quoted(p.sql_name) for p in parameters], "  ")
+    names = _list([identifier(p.sql_name) for p in parameters], "  ")
     values = _list([_blank(method, p) for p in parameters], "  ")
     return f"INSERT INTO {resource.id} (\n{names}\n)\nSELECT\n{values}"
 
 
 def _returning(method: Method) -> str:
     """RETURNING with the first field of the answer, which is its id where there is one."""
-    return f"RETURNING {quoted(method.returns[0].name)}" if method.returns else ""
+    return f"RETURNING {identifier(method.returns[0].name)}" if method.returns else ""
 
 
 def _pages(method: Method, parameter: Parameter) -> bool:
@@ -157,7 +148,7 @@ def _pages(method: Method, parameter: Parameter) -> bool:
 
 
 def _where(method: Method, parameters: Sequence[Parameter]) -> str:
-    conditions = [f"{quoted(p.sql_name)} = {_blank(method, p)}" for p in parameters]
+    conditions = [f"{identifier(p.sql_name)} = {_blank(method, p)}" for p in parameters]
     return "WHERE " + "\n  AND ".join(conditions) if conditions else ""
 
 
@@ -169,13 +160,6 @@ def _plain(method: Method, parameter: Parameter) -> str:
 
 def _blank(method: Method, parameter: Parameter) -> str:
     return "'{{ " + re.sub(r"\W", "_", _plain(method, parameter)) + " }}'"
-
-
-def quoted(name: str) -> str:
-    """A name as SQL takes it: in quotes where it must be."""
-    if re.fullmatch(r"[a-z_][a-z0-9_]*", name, re.IGNORECASE) and name.lower() not in RESERVED:
-        return name
-    return '"' + name.replace('"', '""') + '"'
 
 
 def _list(items: Sequence[str], indent: str) -> str:

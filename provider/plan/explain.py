@@ -10,7 +10,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from provider.catalog.catalog import Resource
 from provider.plan.actions import Action, WritePlan
+from provider.plan.inverse import Irreversible, inverse_of
 from provider.plan.physical import Binding, Given, Plan, Predicate, Requests, Scan
 
 #: Data that JSON can hold: {"scans": [...], "requests": {...}, "write": {...} | None}.
@@ -47,13 +49,13 @@ def explain_write(plan: WritePlan) -> Explanation:
         "write": {
             "verb": plan.verb,
             "resource": plan.resource.id,
-            "actions": [_action(a) for a in plan.actions],
+            "actions": [_action(a, plan.resource) for a in plan.actions],
             "requests": requests,
         }
     }
 
 
-def _action(action: Action) -> dict[str, Any]:
+def _action(action: Action, resource: Resource) -> dict[str, Any]:
     return {
         "verb": action.verb,
         "method": action.method.name,
@@ -65,7 +67,18 @@ def _action(action: Action) -> dict[str, Any]:
         "payload": action.payload,
         "order": action.verb == "INSERT" and action.method.ordered,
         "unchanged": any(n is not None for n in action.current),
+        "undone": _undone(action, resource),
     }
+
+
+def _undone(action: Action, resource: Resource) -> dict[str, Any] | None:
+    """What undoes an action, and whether it sets what was read before; or why nothing does. None for a read."""
+    if action.method.is_safe:
+        return None
+    found = inverse_of(resource, action.method, {p.name for p in action.parameters})
+    if isinstance(found, Irreversible):
+        return {"method": None, "reads": False, "reason": found.reason}
+    return {"method": found.method.name, "reads": bool(found.before), "reason": found.caveat}
 
 
 def as_text(explanation: Explanation) -> list[str]:
@@ -99,6 +112,10 @@ def _action_lines(action: dict[str, Any], *, alone: bool) -> list[str]:
         lines.append("  order      rows with the same path are sent in their order")
     if action["unchanged"]:
         lines.append("  unchanged  values that the object has already are not sent")
+    if undone := action["undone"]:
+        reason = f": {undone['reason']}" if undone["reason"] else ""
+        with_ = ", with the values from before" if undone["reads"] else ""
+        lines.append(f"  undone by  {undone['method'] or 'nothing'}{with_}{reason}")
     return lines
 
 

@@ -17,7 +17,7 @@ from sqlglot.errors import SqlglotError
 from sqlglot.parsers.duckdb import DuckDBParser
 from sqlglot.tokens import Token, TokenType  # type: ignore[attr-defined]  # re-exported without saying so
 
-from provider.errors import ParseError, did_you_mean
+from provider.errors import NotSupportedError, ParseError, did_you_mean
 from provider.sql.dialect import Dialect, defined, rewritten
 from provider.sql.scanner import Text, comments, content, number_placeholders, spans
 
@@ -123,7 +123,16 @@ class Set:
     reset: bool
 
 
-Statement = Query | Write | Exec | Show | Describe | Explain | Set
+@dataclass(frozen=True, slots=True)
+class Control:
+    """`BEGIN [READ ONLY]`, `COMMIT` and `ROLLBACK`, under all of their names."""
+
+    text: Text
+    verb: Literal["BEGIN", "COMMIT", "ROLLBACK"]
+    reads_only: bool = False
+
+
+Statement = Query | Write | Exec | Show | Describe | Explain | Set | Control
 
 _EXEC_WITHIN = re.compile(r"\([^()']*?\bEXEC\b", re.IGNORECASE)
 _HINT = re.compile(r"/\*\+(.*)\*/", re.DOTALL)
@@ -217,6 +226,8 @@ def parse_one(text: Text) -> Statement:
             return _summarize(text)
         case "SET" | "RESET":
             return _set(text) or _query(text, text.sql)
+        case "BEGIN" | "START" | "COMMIT" | "END" | "ROLLBACK" | "ABORT" | "SAVEPOINT" | "RELEASE":
+            return _control(text)
         case "INSERT" | "UPDATE" | "DELETE" | "MERGE" | "WITH" | "REPLACE":
             return _write(text, start)
     return _query(text, text.sql)
@@ -531,6 +542,40 @@ def _set(text: Text) -> Set | None:
     if tokens.now:
         value = text.sql[start:].strip() if value == "-" else None
     return Set(text, name, span, value, False)
+
+
+#: The first words of transaction control, and what they mean.
+_CONTROL: dict[str, Literal["BEGIN", "COMMIT", "ROLLBACK"]] = {
+    "BEGIN": "BEGIN",
+    "START": "BEGIN",
+    "COMMIT": "COMMIT",
+    "END": "COMMIT",
+    "ROLLBACK": "ROLLBACK",
+    "ABORT": "ROLLBACK",
+}
+
+
+def _control(text: Text) -> Control:
+    start, end = content(text.sql)
+    plain = text.sql[start:end]
+    for comment in comments(plain):
+        plain = plain.replace(comment, " ")
+    verb, *more = plain.upper().split()
+    if verb in ("SAVEPOINT", "RELEASE") or more[:1] == ["TO"] or "SAVEPOINT" in more:
+        raise NotSupportedError(
+            "there are no savepoints: a transaction is rolled back as a whole", place=text.place(start, end)
+        )
+    reads_only = False
+    if _CONTROL[verb] == "BEGIN" and more[-2:] in (["READ", "ONLY"], ["READ", "WRITE"]):
+        reads_only = more[-1] == "ONLY"
+        more = more[:-2]
+    if more not in ([], ["TRANSACTION"], ["WORK"]) or (verb == "START" and more != ["TRANSACTION"]):
+        raise ParseError(
+            "syntax error: this begins and ends no transaction",
+            place=text.place(start, end),
+            remedy="BEGIN [TRANSACTION] [READ ONLY], COMMIT, ROLLBACK",
+        )
+    return Control(text, _CONTROL[verb], reads_only)
 
 
 def _describe(text: Text) -> Describe | None:

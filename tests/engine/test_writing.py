@@ -471,19 +471,6 @@ def test_faults_that_pass_are_retried_for_reads_and_never_for_writes() -> None:
 # -- transactions -----------------------------------------------------------------------------------
 
 
-def test_a_transaction_is_the_databases_and_not_the_apis(connection: Any, api: Any) -> None:
-    conn = connection()
-    conn.execute("CREATE TABLE kept (id VARCHAR)")
-    conn.execute("BEGIN")
-    conn.execute("INSERT INTO kept VALUES ('x')")
-    (made,) = conn.execute("INSERT INTO openai.assistants.threads DEFAULT VALUES RETURNING id").fetchone()
-    conn.execute("INSERT INTO kept SELECT id FROM openai.assistants.threads WHERE id = ?", [made])
-    assert conn.execute("SELECT count(*) FROM kept").fetchone() == (2,)
-    conn.execute("ROLLBACK")
-    assert conn.execute("SELECT count(*) FROM kept").fetchone() == (0,)
-    assert api.get(f"/threads/{made}")["id"] == made
-
-
 def test_an_error_inside_a_transaction_leaves_the_connection_usable(connection: Any) -> None:
     conn = connection()
     conn.execute("CREATE TABLE kept (id VARCHAR)")

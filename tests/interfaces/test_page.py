@@ -15,7 +15,8 @@ import yaml
 
 from provider.catalog.loader import Catalog
 from provider.emulator import Emulator
-from provider.interfaces.page import RESERVED, document, quoted
+from provider.interfaces.page import document
+from provider.sql.identifiers import RESERVED, identifier
 
 from .conftest import Api, Run
 
@@ -186,7 +187,8 @@ def test_names_are_quoted_where_duckdb_needs_it() -> None:
         words = duck.execute("SELECT keyword_name, keyword_category FROM duckdb_keywords()").fetchall()
         assert {w for w, category in words if category == "reserved"} <= RESERVED
         for name in {*(w for w, _ in words), "a b", 'a"b', "1a", "a", "_"}:
-            duck.execute(f"SELECT t.{quoted(name)} FROM (SELECT 1 AS {quoted(name)}) t WHERE {quoted(name)} = 1")
+            written = identifier(name)
+            duck.execute(f"SELECT t.{written} FROM (SELECT 1 AS {written}) t WHERE {written} = 1")
 
 
 def test_manifests_are_checked(apiql: Run, tmp_path: Path) -> None:

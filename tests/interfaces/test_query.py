@@ -362,3 +362,55 @@ def test_a_terminal_cuts_long_values_and_says_how_to_see_them(apiql: Run, on_ter
     for whole in (on_terminal("query", sql, "--max-width", "0"), apiql("query", sql)):
         assert "x" * 100 in whole.out
         assert whole.err == "(1 row)\n"
+
+
+# -- transactions --------------------------------------------------------------------------------
+
+
+def message(thread: str) -> str:
+    return f"INSERT INTO openai.assistants.messages (thread_id, role, content) VALUES ('{thread}', 'user', 'Hi')"
+
+
+def test_a_transaction_is_sent_at_its_end(query: Run, api: Api, emulator: Emulator) -> None:
+    made = thread(api)
+    emulator.requests.clear()
+    ran = query(f"BEGIN; {message(made)}; {message(made)}; COMMIT")
+    assert (ran.code, ran.out) == (0, "")
+    said = ["BEGIN", "INSERT 1 (collected)", "INSERT 1 (collected)", "COMMIT (INSERT 1; INSERT 1)"]
+    assert ran.err.splitlines() == said
+    assert [r.method for r in emulator.requests] == ["POST", "POST"]
+
+
+def test_a_commit_that_fails_ends_with_the_way_back(query: Run, api: Api) -> None:
+    made = thread(api)
+    ran = query(f"BEGIN;\n{message(made)};\n{message('thread_none')};\nCOMMIT")
+    assert ran.code == 5
+    assert "statement 4 of 4 failed:\nPartlyDone: COMMIT stopped in statement 2 of 2, at row 1: POST" in ran.err
+    assert "\n  3 | INSERT INTO openai.assistants.messages" in ran.err
+    (undo,) = (line for line in ran.err.splitlines() if line.endswith(";"))
+    assert query(undo).err == "DELETE 1\n"
+
+
+def test_a_commit_that_cannot_be_undone_needs_yes(query: Run, api: Api, emulator: Emulator) -> None:
+    made = thread(api)
+    script = f"BEGIN; DELETE FROM openai.assistants.threads WHERE thread_id = '{made}'; COMMIT"
+    emulator.requests.clear()
+    assert query("--dry-run", script).code == 4
+    ran = query(script)
+    assert ran.code == 4
+    assert "Guarded: COMMIT would do what cannot be undone" in ran.err
+    assert "Warning: the script ended within a transaction: ROLLBACK (1 request of 1 statement not sent)" in ran.err
+    assert list(emulator.requests) == []
+    assert query("--yes", script).code == 0
+    assert [r.method for r in emulator.requests] == ["DELETE"]
+
+
+def test_a_script_that_does_not_commit_is_told_so(query: Run, api: Api, emulator: Emulator) -> None:
+    made = thread(api)
+    emulator.requests.clear()
+    ran = query(f"BEGIN; {message(made)}")
+    assert ran.code == 0
+    assert ran.err.splitlines()[-1] == (
+        "Warning: the script ended within a transaction: ROLLBACK (1 request of 1 statement not sent)"
+    )
+    assert list(emulator.requests) == []
