@@ -138,6 +138,7 @@ def test_a_path_parameter_that_is_not_in_the_path(tmp_path: Path) -> None:
         ("        rows: $.data\n", "        rows: $.data\n        returns: shop.sales.order\n",
          'no resource "shop.sales.order"', "Did you mean shop.sales.orders?"),
         ("aliases: [list]", "aliases: [get_order]", '"get_order" already means get_order', ""),
+        ("aliases: [list]", "inverse: get_ordr", 'the resource has no method "get_ordr"', "Did you mean get_order?"),
         ("GET /orders\n", "GET /orders/{\n", "unbalanced or empty braces", ""),
         ("GET /orders/{order_id}'", "GET /{order_id}/{order_id}'", "{order_id} stands twice", ""),
         ("      buyer: {type: string}\n", "      buyer: {type: string}\n      Buyer: {type: string}\n",
