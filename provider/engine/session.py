@@ -422,22 +422,30 @@ class Session:
         """
         arguments = _arguments(parameters)
         parts = []
-        for statement in parse(sql, self._dialect(sql)):
-            self.detach()
-            self._gateway.begin(report, watch)
-            _check_count(statement, arguments)
-            if isinstance(statement, Control):
-                parts.append("\n".join(self._transaction.rehearse(statement)))
-                continue
-            lines = self._explained(statement)
-            plan = self._write_plan(statement)
-            if plan is not None:
-                lines += self._transaction.rehearse_write(plan, statement.text, arguments)
-            for call in statement.execs if isinstance(statement, Query) else ():
-                plan = plan_exec(call, self._names())
-                lines += self._writer.preview(plan, self._writer.planned(plan, call.text, arguments))
-            parts.append("\n".join(lines))
+        try:
+            for statement in parse(sql, self._dialect(sql)):
+                self.detach()
+                self._gateway.begin(report, watch)
+                _check_count(statement, arguments)
+                parts.append("\n".join(self._rehearsed(statement, arguments)))
+        except BaseException:
+            self._transaction.end_rehearsal()
+            raise
         return "\n\n".join(parts)
+
+    def _rehearsed(self, statement: Statement, arguments: Mapping[str, object]) -> list[str]:
+        """A statement's plan, and the requests that it would send."""
+        if isinstance(statement, Control):
+            return self._transaction.rehearse(statement)
+        lines = self._explained(statement)
+        plan = self._write_plan(statement)
+        if plan is not None:
+            lines += self._transaction.rehearse_write(plan, statement.text, arguments)
+        for call in statement.execs if isinstance(statement, Query) else ():
+            plan = plan_exec(call, self._names())
+            self._transaction.rehearse_queried(plan)
+            lines += self._writer.preview(plan, self._writer.planned(plan, call.text, arguments))
+        return lines
 
     def _explained(self, statement: Statement) -> list[str]:
         """The lines of a statement's plan."""

@@ -206,9 +206,10 @@ class Transaction:
             ProgrammingError: as `run`.
             Guarded: COMMIT would be stopped.
         """
-        if (control.verb == "BEGIN") == (self._rehearsed is not None):
+        rehearsed = self._rehearsal()
+        if (control.verb == "BEGIN") == (rehearsed is not None):
             raise _misplaced(control)
-        rehearsed = self._rehearsed or []
+        rehearsed = rehearsed or []
         self._rehearsed = [] if control.verb == "BEGIN" else None
         if control.verb == "COMMIT":
             self._check_irreversible(rehearsed)
@@ -221,6 +222,7 @@ class Transaction:
 
     def rehearse_write(self, plan: WritePlan, text: Text, arguments: Mapping[str, object]) -> list[str]:
         """The requests of a write, which are those that COMMIT would send; errors as `collect`."""
+        self._rehearsed = self._rehearsal()
         if self._rehearsed is None or _only_reads(plan):
             return self._writer.preview(plan, self._writer.planned(plan, text, arguments))
         plan = _whole(plan)
@@ -228,6 +230,21 @@ class Transaction:
         _check_answers(plan, planned)
         self._rehearsed.append(Collected.of(plan, text, planned))
         return self._writer.preview(plan, planned)
+
+    def rehearse_queried(self, plan: WritePlan) -> None:
+        """A query's EXEC in a dry run; errors as `check_queried`."""
+        if self._rehearsal() is not None and not _only_reads(plan):
+            raise _wants("a query with EXEC in it", plan)
+
+    def end_rehearsal(self) -> None:
+        """Forget what dry runs have collected."""
+        self._rehearsed = None
+
+    def _rehearsal(self) -> list[Collected] | None:
+        """What dry runs have collected, behind what the open transaction has; None outside of both."""
+        if self._rehearsed is None and self.is_open:
+            return list(self._collected)
+        return self._rehearsed
 
     # -- BEGIN, COMMIT, ROLLBACK ---------------------------------------------------------------
 

@@ -1,9 +1,13 @@
-"""MERGE and INSERT ... ON CONFLICT as plans: the source is joined to the target, and each row finds its action."""
+"""MERGE and INSERT ... ON CONFLICT as plans: the source is joined to the target, and each row finds its action.
+
+Objects that have no row in the source (WHEN NOT MATCHED BY SOURCE) are found by a query of their own.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Literal
 
 from sqlglot import exp
 
@@ -25,6 +29,8 @@ from provider.plan.rendering import quoted
 from provider.plan.syntax import span
 from provider.plan.writable import Writable
 
+#: What a WHEN clause is about: a row of both sides, of the source alone, or of the target alone.
+_Side = Literal["both", "source", "target"]
 #: What ON CONFLICT calls the row that was to be inserted.
 _EXCLUDED = "excluded"
 
@@ -34,7 +40,7 @@ def plan_merge(tree: exp.Merge, table: exp.Table, target: Writable, names: Names
 
     Raises:
         BindError: unknown columns, or keys that the source does not give.
-        NotSupportedError: WHEN NOT MATCHED BY SOURCE, and short forms without columns.
+        NotSupportedError: short forms without columns.
     """
     condition = tree.args.get("on")
     if condition is None:
@@ -95,21 +101,20 @@ class _Merge:
         self._condition = condition
         self._keep = keep
         self._cases: list[str] = []
-        self._columns: list[str] = []
+        self._alone: list[str] = []
+        #: The conditions of `_alone`; '' for none.
+        self._limits: list[str] = []
+        #: Each column's value in the rows of the source, and in those of the target alone.
+        self._columns: list[tuple[str, str]] = []
         self._actions: list[Action] = []
 
     def when(self, clause: exp.When) -> None:
         """One WHEN clause of MERGE."""
         then, place = clause.args["then"], self._target.place
         condition = sql(clause.args["condition"]) if clause.args.get("condition") is not None else ""
-        if clause.args.get("source"):
-            raise NotSupportedError(
-                "MERGE on a resource does not take WHEN NOT MATCHED BY SOURCE",
-                place=place,
-                remedy="DELETE FROM ... WHERE NOT EXISTS (SELECT ...) deletes what has no source.",
-            )
+        side: _Side = "target" if clause.args.get("source") else "both" if clause.args.get("matched") else "source"
         if isinstance(then, exp.Update) and then.expressions:
-            self.update(*assignments(then.expressions, self._table, self._target), condition)
+            self.update(*assignments(then.expressions, self._table, self._target), condition, side)
         elif isinstance(then, exp.Insert) and isinstance(then.this, exp.Tuple) and then.expression is not None:
             columns = [c.this for c in then.this.expressions]
             values = then.expression.expressions if isinstance(then.expression, exp.Tuple) else [then.expression]
@@ -118,40 +123,36 @@ class _Merge:
             method = self._target.method("INSERT", columns)
             self.insert(method, self._target.parameters(method, columns), list(map(sql, values)), condition)
         elif then.name.upper() == "DELETE":
-            self.delete(condition)
+            self.delete(condition, side)
         elif then.name.upper() == "DO NOTHING":
             # Nothing is done for such a row, and no later clause looks at it.
-            decide = self._matched if clause.args.get("matched") else self._unmatched
-            self._cases.append(f"WHEN {decide(condition)} THEN NULL")
+            self._decide(side, condition, "NULL")
         else:
             raise NotSupportedError(
                 "MERGE takes UPDATE SET column = value, INSERT (columns) VALUES (...), DELETE and DO NOTHING",
                 place=place,
             )
 
-    def update(self, columns: list[exp.Identifier], values: list[exp.Expr], condition: str) -> None:
-        """Matched rows change the object."""
+    def update(
+        self, columns: list[exp.Identifier], values: list[exp.Expr], condition: str, side: _Side = "both"
+    ) -> None:
+        """Rows that have an object change it."""
         method = self._target.method("UPDATE", columns)
         changed = self._target.settable(method, columns)
         keys = keys_of(method)
         self._target.require(method, (*keys, *changed))
         given = [*self._key_columns(keys), *map(sql, values)]
         compared, current = compared_with(self._target, self._alias, keys, changed, method.merges and self._keep)
-        self._act(
-            self._matched(condition),
-            Action("UPDATE", method, (*keys, *changed), tuple(given), 1 + len(self._columns)),
-            given,
-            compared,
-            current,
-        )
+        action = Action("UPDATE", method, (*keys, *changed), tuple(given), 1 + len(self._columns))
+        self._act(side, condition, action, [*given, *compared], current)
 
-    def delete(self, condition: str) -> None:
-        """Matched rows delete the object."""
+    def delete(self, condition: str, side: _Side = "both") -> None:
+        """Rows that have an object delete it."""
         method = self._target.method("DELETE", [])
         keys = keys_of(method)
         given = self._key_columns(keys)
         action = Action("DELETE", method, keys, tuple(given), 1 + len(self._columns))
-        self._act(self._matched(condition), action, given)
+        self._act(side, condition, action, given)
 
     def insert(
         self,
@@ -164,7 +165,7 @@ class _Merge:
         """Rows that match nothing create an object."""
         self._target.require(method, parameters)
         action = Action("INSERT", method, parameters, tuple(given), 1 + len(self._columns), unique=unique)
-        self._act(self._unmatched(condition), action, given)
+        self._act("source", condition, action, given)
 
     def plan(self, tree: exp.Merge | exp.Insert, names: Names) -> WritePlan:
         """The plan of what was collected."""
@@ -177,42 +178,53 @@ class _Merge:
             )
         if not self._actions:
             raise NotSupportedError("MERGE does nothing", place=self._target.place)
-        action = f"CASE {' '.join(self._cases)} END AS action"
-        joined = f"{self._rows} LEFT JOIN {self._target.resource.id} AS {self._alias} ON {self._condition}"
-        selected = ", ".join([action, *(f"{c} AS x{i}" for i, c in enumerate(self._columns))])
         table = tree.this.this if isinstance(tree.this, exp.Schema) else tree.this
         return WritePlan(
             verb="MERGE",
             resource=self._target.resource,
             actions=tuple(self._actions),
-            source=found_rows(f"{self._with}SELECT {selected} FROM {joined}", self._target, names),
+            source=found_rows(self._with + self._query(), self._target, names),
             place=self._target.place,
             returning=returning_of(tree, table, self._target.resource),
             reads_first=True,
             chooses=True,
         )
 
+    def _query(self) -> str:
+        """The rows of the source with their objects, and behind them the objects that no row has."""
+        target = f"{self._target.resource.id} AS {self._alias}"
+        queries = []
+        if self._cases:
+            joined = f"{self._rows} LEFT JOIN {target} ON {self._condition}"
+            queries.append(f"SELECT {_selected(self._cases, [c for c, _ in self._columns])} FROM {joined}")
+        if self._alone:
+            where = f"NOT EXISTS (SELECT 1 FROM {self._rows} WHERE {self._condition})"
+            if all(self._limits):  # which may be all that lets the objects be read
+                where += f" AND ({' OR '.join(f'({limit})' for limit in self._limits)})"
+            queries.append(
+                f"SELECT {_selected(self._alone, [c for _, c in self._columns])} FROM {target} WHERE {where}"
+            )
+        return " UNION ALL ".join(queries)
+
     def _act(
-        self,
-        condition: str,
-        action: Action,
-        given: Sequence[str],
-        compared: Sequence[str] = (),
-        current: tuple[int | None, ...] = (),
+        self, side: _Side, condition: str, action: Action, given: Sequence[str], current: tuple[int | None, ...] = ()
     ) -> None:
-        self._cases.append(f"WHEN {condition} THEN {len(self._actions)}")
+        self._decide(side, condition, str(len(self._actions)))
         current = tuple(None if n is None else n + action.first for n in current)
         self._actions.append(replace(action, current=current))
-        self._columns += [*given, *compared]
+        self._columns += [("NULL", column) if side == "target" else (column, "NULL") for column in given]
+
+    def _decide(self, side: _Side, condition: str, action: str) -> None:
+        """Rows of a side that a condition holds for, and no earlier one, have this action."""
+        if side == "target":
+            self._alone.append(f"WHEN {condition or 'true'} THEN {action}")
+            self._limits.append(condition)
+            return
+        present = f"{self._present()} IS {'NOT ' if side == 'both' else ''}NULL"
+        self._cases.append(f"WHEN {present}{f' AND ({condition})' if condition else ''} THEN {action}")
 
     def _key_columns(self, keys: Sequence[Parameter]) -> list[str]:
         return [f"{self._alias}.{quoted(self._target.key_field(k))}" for k in keys]
-
-    def _matched(self, condition: str) -> str:
-        return f"{self._present()} IS NOT NULL" + (f" AND ({condition})" if condition else "")
-
-    def _unmatched(self, condition: str) -> str:
-        return f"{self._present()} IS NULL" + (f" AND ({condition})" if condition else "")
 
     def _present(self) -> str:
         """A column that every object has, and no row without one."""
@@ -222,6 +234,11 @@ class _Merge:
         if field is None:
             raise NotSupportedError(f"the manifest says no key of {resource.id}", place=self._target.place)
         return f"{self._alias}.{quoted(field)}"
+
+
+def _selected(cases: Sequence[str], columns: Sequence[str]) -> str:
+    """The select list of a merge: the number of the action, then what the actions need."""
+    return ", ".join([f"CASE {' '.join(cases)} END AS action", *(f"{c} AS x{i}" for i, c in enumerate(columns))])
 
 
 def _identity(

@@ -499,8 +499,58 @@ def test_a_dry_run_prints_all_requests_and_what_commit_would_do(connection: Any,
     with pytest.raises(provider.NotSupportedError, match="RETURNING wants the answer"):
         conn.dry_run(f"BEGIN; {insert} RETURNING id")
     with pytest.raises(errors.Guarded, match="cannot be undone"):
-        conn.dry_run(f"DELETE FROM openai.assistants.threads WHERE thread_id = '{thread}'; COMMIT")
+        conn.dry_run(f"BEGIN; DELETE FROM openai.assistants.threads WHERE thread_id = '{thread}'; COMMIT")
     with pytest.raises(provider.ProgrammingError, match="no transaction is open"):
         conn.dry_run("COMMIT")
     assert not conn.in_transaction
     assert writes(emulator) == []
+
+
+def test_a_dry_run_within_a_transaction_counts_what_waits(connection: Any, emulator: Emulator, api: Any) -> None:
+    thread = api.thread()
+    writes(emulator)
+    conn = connection()
+    conn.execute("BEGIN")
+    say(conn, thread, "one", "two")
+    said = "COMMIT would send 2 requests of 1 statement, statement by statement"
+    assert [conn.dry_run("COMMIT"), conn.dry_run("COMMIT")] == [said, said]
+    with pytest.raises(provider.NotSupportedError, match="a query with EXEC in it"):
+        conn.dry_run("SELECT * FROM (EXEC openai.assistants.threads.create_thread)")
+    assert writes(emulator) == []
+    conn.rollback()
+
+
+def test_each_account_has_its_own_way_back(connection: Any, emulator: Emulator, api: Any) -> None:
+    keys = {"OPENAI_API_KEY": "any"}
+    conn = connection(accounts={"openai": {"home": keys, "work": keys}})
+    thread = api.thread(tag="old")
+    conn.execute("BEGIN")
+    update = "UPDATE openai.assistants.threads SET metadata = '{}' WHERE account = 'work' AND thread_id = ?"
+    conn.execute(update, [thread])
+    insert = (
+        "INSERT INTO openai.assistants.messages (account, thread_id, role, content) VALUES ('work', ?, 'user', 'x')"
+    )
+    conn.execute(insert, [thread])
+    conn.commit()
+    inverses = conn.execute("SELECT inverse FROM apiql.last_writes ORDER BY statement DESC").fetchall()
+    assert inverses[1] == (
+        """UPDATE openai.assistants.threads SET metadata = '{"tag": "old"}' """
+        f"WHERE account = 'work' AND thread_id = '{thread}'",
+    )
+    for (sql,) in inverses:
+        assert conn.execute(sql).rowcount == 1
+    assert api.get(f"/threads/{thread}")["metadata"] == {"tag": "old"}
+    assert texts(api, thread) == []
+
+
+def test_an_upload_waits_too(connection: Any, emulator: Emulator, api: Any, tmp_path: Path) -> None:
+    file = tmp_path / "a.jsonl"
+    file.write_text('{"a": 1}\n')
+    conn = connection()
+    writes(emulator)
+    with conn.transaction():
+        conn.execute(f"INSERT INTO openai.files.files (file, purpose) VALUES (local_file('{file}'), 'assistants')")
+        assert writes(emulator) == []
+    (sql,) = conn.execute("SELECT inverse FROM apiql.last_writes").fetchone()
+    assert conn.execute(sql).rowcount == 1
+    assert [w.split("/")[0] for w in writes(emulator)] == ["POST ", "DELETE "]

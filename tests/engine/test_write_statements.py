@@ -125,6 +125,41 @@ def test_merge_updates_deletes_and_inserts(connection: Any, api: Any, team: Any)
     assert found == {"Ada": "m-1", "Cid": "m", "Dan": "m-4"}
 
 
+def test_merge_changes_what_has_no_source(connection: Any, emulator: Emulator, api: Any, team: Any) -> None:
+    conn = connection()
+    kept = api.post("/assistants", {"model": "m", "name": "Zoe", "metadata": {"keep": "yes"}})
+    sql = """MERGE INTO openai.assistants.assistants a
+             USING (VALUES ('Ada', 'm-1'), ('Dan', 'm-4'), (NULL, 'm-5')) s(name, model) ON a.name = s.name
+             WHEN MATCHED THEN UPDATE SET model = s.model
+             WHEN NOT MATCHED BY TARGET AND s.name IS NOT NULL THEN INSERT (name, model) VALUES (s.name, s.model)
+             WHEN NOT MATCHED BY SOURCE AND a.metadata->>'keep' = 'yes' THEN DO NOTHING
+             WHEN NOT MATCHED BY SOURCE AND a.name = 'Bob' THEN UPDATE SET metadata = '{"gone": "soon"}'
+             WHEN NOT MATCHED BY SOURCE THEN DELETE"""
+    with pytest.raises(errors.Guarded, match="MERGE would change 3 objects"):
+        connection(max_writes=2).execute(sql)
+    assert writes(emulator)[1:] == []
+    assert conn.execute(sql).message == "MERGE 4"
+    found = {a["name"]: (a["model"], a["metadata"]) for a in api.every("/assistants")}
+    assert found == {
+        "Ada": ("m-1", {}),
+        "Dan": ("m-4", {}),
+        "Bob": ("m", {"gone": "soon"}),
+        "Zoe": ("m", {"keep": "yes"}),
+    }
+    api.delete(f"/assistants/{kept['id']}")
+
+
+def test_merge_by_source_alone_reads_what_its_condition_names(connection: Any, api: Any) -> None:
+    thread = api.thread("one", "two", "three")
+    text = "m.content->0->'text'->>'value'"
+    cur = connection().execute(
+        f"""MERGE INTO openai.assistants.messages m USING (VALUES ('two')) s(text) ON {text} = s.text
+            WHEN NOT MATCHED BY SOURCE AND m.thread_id = '{thread}' THEN DELETE"""
+    )
+    assert cur.message == "MERGE 2"
+    assert [m["content"][0]["text"]["value"] for m in api.every(f"/threads/{thread}/messages")] == ["two"]
+
+
 def test_merge_with_returning_where_all_answers_are_alike(connection: Any, team: Any) -> None:
     conn = connection()
     sql = """MERGE INTO openai.assistants.assistants a USING (VALUES ('Ada'), ('Dan')) s(name) ON a.name = s.name

@@ -392,8 +392,6 @@ def test_an_argument_and_the_payload_do_not_give_the_same(connection: Any, emula
     [
         "INSERT OR REPLACE INTO openai.assistants.assistants (model) VALUES ('m')",
         "INSERT OR IGNORE INTO openai.assistants.assistants (model) VALUES ('m')",
-        "MERGE INTO openai.assistants.assistants t USING (SELECT 'a' AS i) s ON t.id = s.i "
-        "WHEN NOT MATCHED BY SOURCE THEN DELETE",
         "TRUNCATE openai.assistants.assistants",
         "DROP TABLE openai.assistants.assistants",
         "CREATE TABLE openai.assistants.more (i INT)",
