@@ -141,7 +141,8 @@ def soak(world: World, seed: int, requests: int) -> Run:
             try:
                 found = conn.execute(sql, values).fetchall()
             except provider.Error as e:
-                raise AssertionError(f"{told}\n{e}") from e
+                faults = "\n".join(f"{r.number} {r.target}: {r.fault}" for r in chaos.received[-200:] if r.fault)
+                raise AssertionError(f"{told}\n{e}\n{faults}") from e
             right = world.judge.execute(sql, values).fetchall()
             assert Counter(found) == Counter(right), f"{told}\n{len(found)} rows instead of {len(right)}"
             statements += 1

@@ -262,6 +262,43 @@ def test_an_endpoint_that_drips_is_not_waited_for_ever() -> None:
         asyncio.run(sign())
 
 
+def test_who_gives_up_leaves_the_renewal_to_the_others_and_the_last_one_ends_it() -> None:
+    under_way: set[str] = set()
+
+    async def never(request: Request) -> Response:
+        under_way.add(request.url)
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            under_way.remove(request.url)
+        raise AssertionError("unreachable")
+
+    async def sign() -> None:
+        model = manifest.ClientCredentials(
+            type="oauth2_client_credentials", token_url="/token", client_id="app", client_secret_env="SECRET"
+        )
+        shop = Credentials("shop", ClientCredentials(model), ENVIRON, {}, lambda: "https://shop.example", never)
+        request = Request("GET", "https://shop.example/orders")
+        first, second = (asyncio.create_task(shop.sign(request)) for _ in range(2))
+        while not under_way:
+            await asyncio.sleep(0)
+        first.cancel()
+        await asyncio.wait([first])
+        assert under_way
+        second.cancel()
+        await asyncio.wait([second])
+        assert not under_way
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        # Whoever comes afterwards begins anew.
+        third = asyncio.create_task(shop.sign(request))
+        while not under_way:
+            await asyncio.sleep(0)
+        third.cancel()
+        await asyncio.wait([third])
+
+    asyncio.run(sign())
+
+
 def test_an_endpoint_that_fails_is_no_refusal_of_the_credentials(tmp_path: Path) -> None:
     with (
         web_server(lambda r: Reply(500)) as server,

@@ -82,6 +82,8 @@ class Credentials:
         self._renewals = 0
         self._failure: Exception | None = None
         self._renewing: asyncio.Task[None] | None = None
+        #: Those who wait for it.
+        self._waiting = 0
         # Also those of a moment ago: an answer may still quote them.
         self._secrets: deque[tuple[Secret, ...]] = deque(maxlen=8)
         self._hidden: tuple[str, ...] = ()
@@ -159,7 +161,7 @@ class Credentials:
         return changed or (skewed and refused.token.timed)
 
     async def aclose(self) -> None:
-        """Wait for a renewal under way, so that a new refresh token is not lost."""
+        """Wait for a renewal under way: one that nobody waits for any longer goes on only for what must not be lost."""
         if self._renewing is not None:
             await asyncio.wait([self._renewing])
 
@@ -168,10 +170,24 @@ class Credentials:
         if self._renewals == renewals:
             if self._renewing is None:
                 self._renewing = asyncio.create_task(self._renew(refused))
-            # A statement that is cancelled leaves the renewal running for the others.
-            await asyncio.shield(self._renewing)
+            await self._wait_for(self._renewing)
         if self._failure is not None:
             raise self._failure.with_traceback(None)
+
+    async def _wait_for(self, renewing: asyncio.Task[None]) -> None:
+        """Wait for a renewal. A statement that is cancelled leaves it to the others who wait; the last one ends it.
+
+        Where a refresh token is used up by it, it is not ended: the next token would be lost.
+        """
+        self._waiting += 1
+        try:
+            await asyncio.shield(renewing)
+        finally:
+            self._waiting -= 1
+            if not self._waiting and self._scheme.kept is None and not renewing.done():
+                self._renewing = None
+                renewing.cancel()
+                await asyncio.wait([renewing])
 
     async def _renew(self, refused: Token | None) -> None:
         try:
@@ -181,7 +197,8 @@ class Credentials:
             self._token, self._failure = None, e
         finally:
             self._renewals += 1
-            self._renewing = None
+            if self._renewing is asyncio.current_task():
+                self._renewing = None
 
     async def _obtain(self, refused: Token | None) -> None:
         scheme = self._scheme
