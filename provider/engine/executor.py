@@ -10,10 +10,9 @@ import duckdb
 
 from provider.catalog.loader import Catalog
 from provider.catalog.types import FieldType
-from provider.engine.cache import Held
 from provider.engine.fetching import Arrived, Fetcher, Finished, Job
 from provider.engine.report import Report
-from provider.engine.reuse import Found, Reuse, Wanted, wider
+from provider.engine.reuse import Found, Reuse, wants
 from provider.engine.running import Reading, Rows, Running
 from provider.engine.sharing import sharing
 from provider.engine.staging import OnBadValue, Page
@@ -275,30 +274,25 @@ class Executor:
 
     def _served(self, running: Running, new: Sequence[dict[str, Json]]) -> list[tuple[Call, Found | None]]:
         """For each new key the call that has its rows, and the unit of the cache with its answer, if there is one."""
-        scan = running.scan
-        calls = [build(scan.method, values) for values in new]
         if self._reuse is None:
-            return [(call, None) for call in calls]
-        wanted = [
-            Wanted(running.target.of(call), scan.method, call, wider(scan, values, running.rows.echoed))
-            for values, call in zip(new, calls, strict=True)
-        ]
+            return [(build(running.scan.method, values), None) for values in new]
+        wanted = wants(running, new, running.rows.echoed)
         served: list[tuple[Call, Found | None]] = []
-        for call, found in zip(calls, self._reuse.find(wanted), strict=True):
+        for w, found in zip(wanted, self._reuse.find(wanted), strict=True):
             if found is not None and found.fresh:
                 running.report.cached += 1
                 running.report.age = max(running.report.age or 0, self._reuse.age(found))
-            served.append((call if found is None else found.call, found))
+            served.append((w.call if found is None else found.call, found))
         return served
 
     def _take(self, running: Running, cached: Sequence[tuple[Reading, Found]]) -> None:
         """Stage the rows of readings that the cache has."""
-        readings: dict[Held, list[Reading]] = {}
+        readings: dict[Found, list[Reading]] = {}
         for reading, found in cached:
-            readings.setdefault(found.held, []).append(reading)
+            readings.setdefault(found, []).append(reading)
         if self._reuse is not None and cached:
-            for pages in self._reuse.bodies([found for _, found in cached]):
-                running.rows.append([(reading, body) for held, body in pages for reading in readings[held]])
+            for pages in self._reuse.bodies(list(readings)):
+                running.rows.append([(reading, body) for found, body in pages for reading in readings[found]])
 
     def _is_settled(self, running: Running, above: set[int]) -> bool:
         """Whether a scan will get no more rows: its keys are all known, and fetched."""

@@ -1,8 +1,9 @@
 """What a statement takes from the cache instead of asking for it, and what it leaves there.
 
-A call's answer serves the same call of the same asker. It serves one more: a call that differs only by parameters
-which the manifest says to be exact narrowings by a field. The list without them has all of its rows, and DuckDB checks
-each row again. Only what was read to its end is left in the cache: nothing that was cut off, stopped, or failed.
+A call's answer serves the same call of the same asker. It serves two more. One is a call that differs only by parameters
+which the manifest says to be exact narrowings by a field: the list without them has all of its rows, and DuckDB checks
+each row again. The other is a call for one object, where the manifest says that a list has whole objects and the list
+has this one. Only what was read to its end is left in the cache: nothing that was cut off, stopped, or failed.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from functools import partial
 from itertools import chain, product
 
 import duckdb
+import msgspec
 
 from provider.catalog.catalog import Method
 from provider.catalog.lifetime import seconds_of
@@ -23,8 +25,9 @@ from provider.engine.gateway import Gateway
 from provider.engine.running import Running
 from provider.engine.staging import BATCH_BYTES
 from provider.plan.physical import Given, Literal, Scan
+from provider.plan.price import listing_of
 from provider.rest.exact import Json
-from provider.rest.pagination import Answer
+from provider.rest.pagination import Answer, objects
 from provider.rest.request import Call, Target, addresses_nothing, build
 from provider.rest.revalidation import conditions, essence
 
@@ -35,22 +38,41 @@ _SHIFTING = frozenset({"offset", "page_number", "time_window"})
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """The object of the list that `call` of `method` reads whose `field` is `key`."""
+
+    method: Method
+    call: Call
+    field: str
+    key: Json
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
-    """A call that a scan wants; `wider` is the same without what only narrows it, None where nothing does."""
+    """A call that a scan wants.
+
+    `wider` is the same without what only narrows it, None where nothing does. `member` is where else the object is that
+    it asks for, None where that is nowhere.
+    """
 
     target: Target
     method: Method
     call: Call
     wider: Call | None = None
+    member: Member | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A unit of the cache that serves a wanted call. It is the answer to `call`; `fresh` says that it may be used."""
+    """A unit of the cache that serves a wanted call. It is the answer to `call`; `fresh` says that it may be used.
+
+    Where it is a list of which one object is wanted, `body` is that object, and answers the call.
+    """
 
     held: Held
     call: Call
     fresh: bool
+    body: bytes | None = None
 
 
 @dataclass(slots=True)
@@ -83,18 +105,43 @@ class Reuse:
         self._waiting = 0
 
     def find(self, wanted: Sequence[Wanted]) -> list[Found | None]:
-        """For each wanted call the unit that serves it: the wider one if it is fresh, else its own; or None."""
-        keys = [(self._key(w, w.wider), self._key(w, w.call)) for w in wanted]
-        held = self._snapshot.find([key for pair in keys for key in pair if key is not None])
+        """For each wanted call the unit that serves it: of those that are fresh the youngest, else its own; or None."""
+        keys = [
+            (
+                self._key(w.target, w.method, w.call),
+                self._key(w.target, w.method, w.wider),
+                self._key(w.target, w.member.method, w.member.call) if w.member is not None else None,
+            )
+            for w in wanted
+        ]
+        held = self._snapshot.find([key for each in keys for key in each if key is not None])
+        listed: dict[Held, list[tuple[Member, Wanted]]] = {}
+        for w, (_, _, members) in zip(wanted, keys, strict=True):
+            unit = held.get(members or "")
+            if unit is not None and w.member is not None and self._is_fresh(unit, w.member.method):
+                listed.setdefault(unit, []).append((w.member, w))
+        objects = {w.call: Found(u, w.call, self._is_fresh(u, w.method), body) for u, w, body in self._objects(listed)}
         found: list[Found | None] = []
-        for w, (wide, own) in zip(wanted, keys, strict=True):
+        for w, (own, wide, _) in zip(wanted, keys, strict=True):
+            same = Found(unit, w.call, self._is_fresh(unit, w.method)) if (unit := held.get(own or "")) else None
             wider = held.get(wide or "")
-            same = held.get(own or "")
-            if wider is not None and w.wider is not None and self._is_fresh(wider, w.method):
-                found.append(Found(wider, w.wider, fresh=True))
-            else:
-                found.append(Found(same, w.call, self._is_fresh(same, w.method)) if same is not None else None)
+            others = [Found(wider, w.wider, self._is_fresh(wider, w.method))] if wider and w.wider is not None else []
+            fresh = [f for f in (*others, objects.get(w.call), same) if f is not None and f.fresh]
+            found.append(max(fresh, key=lambda f: f.held.read_at) if fresh else same)
         return found
+
+    def _objects(self, listed: Mapping[Held, Sequence[tuple[Member, Wanted]]]) -> Iterator[tuple[Held, Wanted, bytes]]:
+        """The wanted objects that lists have, each as the text that stands in its list."""
+        for batch in self._snapshot.pages(list(listed)):
+            for held, answer in batch:
+                # With their types, since 1 equals True, and 1.0 too.
+                by_key: dict[object, Wanted] = {(type(m.key), m.key): w for m, w in listed[held]}
+                member, _ = listed[held][0]
+                # A body without rows may lack their array.
+                with suppress(msgspec.DecodeError):
+                    for key, text in objects(answer.body, member.method.rows or (), member.field):
+                        if (wanted := by_key.get((type(key), key))) is not None:
+                            yield held, wanted, text
 
     def foresee(self, running: Running) -> dict[str, float] | None:
         """How many keys of a scan the cache would serve, where the statement's own text says which keys there are.
@@ -106,14 +153,13 @@ class Reuse:
         rows = [b.rows for b in scan.bindings if isinstance(b, Given)]
         if len(rows) < len(scan.bindings) or not all(isinstance(t, Literal) for b in rows for r in b for t in r):
             return None
-        echoed = [p.name for p in running.echoes]
-        wanted = []
+        keys: list[dict[str, Json]] = []
         for combination in product(*rows):
             values = [t.value for t in chain.from_iterable(combination) if isinstance(t, Literal)]
             named: dict[str, Json] = dict(zip((p.name for p in scan.parameters), values, strict=True))
             if not addresses_nothing(scan.method, named):
-                call = build(scan.method, named)
-                wanted.append(Wanted(running.target.of(call), scan.method, call, wider(scan, named, echoed)))
+                keys.append(named)
+        wanted = wants(running, keys, [p.name for p in running.echoes])
         ages = [self.age(f) for f in self.find(wanted) if f is not None and f.fresh]
         return {"cached": len(ages), "keys": len(wanted), "age": max(ages)} if ages else None
 
@@ -121,11 +167,16 @@ class Reuse:
         """How old a unit is, in seconds."""
         return self._snapshot.now - found.held.read_at
 
-    def bodies(self, found: Sequence[Found]) -> Iterator[list[tuple[Held, bytes]]]:
+    def bodies(self, found: Sequence[Found]) -> Iterator[list[tuple[Found, bytes]]]:
         """The pages of fresh units, about as many at a time as are staged together."""
         self._used.update(f.held.id for f in found)
-        for batch in self._snapshot.pages([f.held for f in found]):
-            yield [(held, answer.body) for held, answer in batch]
+        yield [(f, f.body) for f in found if f.body is not None]
+        whole: dict[Held, list[Found]] = {}
+        for f in found:
+            if f.body is None:
+                whole.setdefault(f.held, []).append(f)
+        for batch in self._snapshot.pages(list(whole)):
+            yield [(f, answer.body) for held, answer in batch for f in whole[held]]
 
     def kept(self, found: Found | None) -> Mapping[Call, Answer]:
         """The answers of an old unit of which the API can say whether they still hold, by their calls."""
@@ -136,7 +187,7 @@ class Reuse:
 
     def begin(self, job: Job) -> None:
         """A job is about to be read."""
-        key = self._key(Wanted(job.target, job.method, job.call), job.call)
+        key = self._key(job.target, job.method, job.call)
         if key is not None:
             self._readings[job] = _Reading(key, self._cache.clock())
 
@@ -199,9 +250,8 @@ class Reuse:
         # What is from the future was read by another clock.
         return 0 <= self._snapshot.now - held.read_at < self._lifetime(method)
 
-    def _key(self, wanted: Wanted, call: Call | None) -> str | None:
+    def _key(self, target: Target, method: Method, call: Call | None) -> str | None:
         """The key of a call's unit; None for what is never kept."""
-        method, target = wanted.method, wanted.target
         if call is None or method.binary or call.form is not None or self._lifetime(method) <= 0:
             return None
         place = (target.pool, target.service.name)
@@ -240,6 +290,26 @@ def _conditions(method: Method, call: Call) -> tuple[tuple[str, str], ...]:
     order = method.parameter(method.sorted_by.param) if method.sorted_by and method.sorted_by.param else None
     left_out = {size.param if size is not None else None, order.wire if order is not None else None}
     return tuple((name, value) for name, value in call.query if name not in left_out)
+
+
+def wants(running: Running, keys: Sequence[Mapping[str, Json]], echoed: Sequence[str]) -> list[Wanted]:
+    """What a scan wants with its keys, and what else may have it.
+
+    Args:
+        echoed: the parameters whose values are columns.
+    """
+    scan = running.scan
+    listing = listing_of(scan.resource, scan.method, scan.bindings)
+    wanted = []
+    for values in keys:
+        call = build(scan.method, values)
+        member = None
+        if listing is not None:
+            others = {name: value for name, value in values.items() if name != listing.key.name}
+            list_call = build(listing.method, others)
+            member = Member(listing.method, list_call, listing.field.name, values[listing.key.name])
+        wanted.append(Wanted(running.target.of(call), scan.method, call, wider(scan, values, echoed), member))
+    return wanted
 
 
 def wider(scan: Scan, values: Mapping[str, Json], echoed: Sequence[str]) -> Call | None:

@@ -61,6 +61,25 @@ resources:
       drop_item: {sql: DELETE, http: 'DELETE /items/{item_id}'}
       stir: {sql: EXEC, http: 'POST /items/{item_id}/stir', returns: {}}
       look: {sql: EXEC, http: 'GET /items/{item_id}/look', returns: {}}
+  wholes:
+    key: {id: whole_id}
+    fields: {id: {type: string}, n: {type: integer}, kind: {type: string}}
+    methods:
+      get_whole: {sql: SELECT, http: 'GET /items/{whole_id}'}
+      list_wholes: {sql: SELECT, http: GET /items, rows: $.data, paginate: cursor, whole_objects: true}
+      change_whole: {sql: UPDATE, http: 'PATCH /items/{whole_id}', body: {n: {type: integer}}}
+  fresh_wholes:
+    key: {id: whole_id}
+    fields: {id: {type: string}}
+    methods:
+      get_fresh_whole: {sql: SELECT, http: 'GET /items/{whole_id}', cache: 0s}
+      list_fresh_wholes: {sql: SELECT, http: GET /items, rows: $.data, paginate: cursor, whole_objects: true}
+  numbered:
+    key: {n: number}
+    fields: {n: {type: integer}, id: {type: string}}
+    methods:
+      get_numbered: {sql: SELECT, http: 'GET /items/{number}', path: {number: {type: integer}}}
+      list_numbered: {sql: SELECT, http: GET /items, rows: $.data, paginate: cursor, whole_objects: true}
   parts:
     fields: {id: {type: string}, item_id: {type: string}}
     methods:
@@ -242,6 +261,84 @@ def test_whole_list_does_not_serve_what_is_something_else(world: World, sql: str
     world.sent()
     assert conn.execute(sql).report.cached == 0
     assert world.sent() != []
+
+
+WHOLES = "SELECT id FROM shop.s.wholes"
+
+
+@pytest.mark.parametrize(
+    ("sql", "expected"),
+    [
+        ("SELECT id, n, kind FROM shop.s.wholes WHERE id = 'i3'", [("i3", 3, "b")]),
+        ("SELECT n FROM shop.s.wholes WHERE whole_id = 'i0' AND kind = 'b'", []),
+        (
+            "SELECT w.id, w.n FROM (VALUES ('i1'), ('i4'), ('i1')) k(id) JOIN shop.s.wholes w ON w.id = k.id",
+            [("i1", 1), ("i1", 1), ("i4", 4)],
+        ),
+        ("SELECT id FROM shop.s.numbered WHERE n IN (1, 5)", [("i1",), ("i5",)]),
+    ],
+)
+def test_list_of_whole_objects_serves_each_of_them(world: World, sql: str, expected: list[Any]) -> None:
+    conn = world.connect()
+    conn.execute(WHOLES)
+    conn.execute("SELECT id FROM shop.s.numbered")
+    world.now += 7
+    world.sent()
+    cur = conn.execute(sql)
+    assert (sorted(cur.fetchall()), world.sent()) == (expected, [])
+    assert cur.report.scans[0].age == 7
+    assert any("cache" in line for (line,) in conn.execute(f"EXPLAIN ANALYZE {sql}").fetchall())
+
+
+@pytest.mark.parametrize(
+    ("first", "sql", "why"),
+    [
+        (WHOLES, "SELECT id FROM shop.s.wholes WHERE id = 'i9'", "the list need not have every object"),
+        (f"{WHOLES} LIMIT 1", "SELECT id FROM shop.s.wholes WHERE id = 'i0'", "the list was cut short"),
+        (ALL, "SELECT id FROM shop.s.items WHERE id = 'i0'", "its rows are not said to be whole objects"),
+        ("SELECT id FROM shop.s.fresh_wholes", "SELECT id FROM shop.s.fresh_wholes WHERE id = 'i0'", "cache: 0s"),
+    ],
+)
+def test_object_is_asked_for_where_no_list_may_serve_it(world: World, first: str, sql: str, why: str) -> None:
+    conn = world.connect()
+    conn.execute(first).fetchall()
+    world.sent()
+    assert conn.execute(sql).report.cached == 0, why
+    assert len(world.sent()) == 1
+
+
+def test_some_objects_come_from_the_list_and_one_is_asked_for(world: World) -> None:
+    conn = world.connect()
+    conn.execute(WHOLES)
+    world.shop.items["late"] = {"id": "late", "n": 7, "kind": "a"}
+    world.sent()
+    cur = conn.execute("SELECT id FROM shop.s.wholes WHERE id IN ('i1', 'late', 'i2') ORDER BY id")
+    assert (cur.fetchall(), cur.report.cached) == ([("i1",), ("i2",), ("late",)], 2)
+    assert world.sent() == ["GET /items/late"]
+
+
+def test_object_and_list_do_not_go_back_in_time(world: World) -> None:
+    conn, one = world.connect(), "SELECT n FROM shop.s.wholes WHERE id = 'i1'"
+    conn.execute(one)
+    world.shop.items["i1"]["n"] = 2  # by somebody else
+    world.now += 10
+    assert (2,) in conn.execute("SELECT n FROM shop.s.wholes").fetchall()
+    assert conn.execute(one).fetchall() == [(2,)]
+    world.now += 280  # too old for what was read first
+    cur = conn.execute(one)
+    assert (cur.fetchall(), cur.report.cached) == ([(2,)], 1)
+    world.now += 20
+    world.sent()
+    assert (conn.execute(one).report.cached, len(world.sent())) == (0, 1)
+
+
+def test_object_of_a_list_goes_with_it_when_we_write(world: World) -> None:
+    conn = world.connect()
+    conn.execute(WHOLES)
+    conn.execute("UPDATE shop.s.wholes SET n = 1 WHERE whole_id = 'i1'")
+    world.sent()
+    assert conn.execute("SELECT n FROM shop.s.wholes WHERE id = 'i1'").fetchall() == [(101,)]
+    assert len(world.sent()) == 1
 
 
 def test_narrow_list_does_not_serve_a_wide_one(world: World) -> None:

@@ -5,7 +5,7 @@ Everything else is skipped in C. The rows themselves become values where they ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from operator import attrgetter
@@ -191,6 +191,19 @@ def _raw_rows(rows: Keys) -> Callable[[bytes], list[msgspec.Raw]]:
         body = msgspec.defstruct("Body", [("inner", body)], rename={"inner": key})
     decode, inner = msgspec.json.Decoder(body).decode, attrgetter(".".join(["inner"] * len(rows))) if rows else None
     return lambda text: decode(text) if inner is None else inner(decode(text))
+
+
+def objects(body: bytes, rows: Keys, field: str) -> Iterator[tuple[Key, bytes]]:
+    """The rows of a page that have been read before: one field of each, and the whole row as it stands there."""
+    key = _key_reader(field)
+    for row in _raw_rows(rows)(body):
+        yield key(row), bytes(row)
+
+
+@cache
+def _key_reader(field: str) -> Callable[[msgspec.Raw], Key]:
+    decode: Callable[[msgspec.Raw], Any] = msgspec.json.Decoder(_struct("Row", [field], [Scalar])).decode
+    return lambda row: decode(row).f0
 
 
 _KINDS = {list: "array", str: "string", bool: "boolean", type(None): "null"}
