@@ -34,7 +34,7 @@ _TABLES = """
     CREATE TABLE IF NOT EXISTS apiql_cache.state AS SELECT $1::BLOB AS salt, 0::BIGINT AS drops;
     CREATE TABLE IF NOT EXISTS apiql_cache.units (
         id BIGINT, key VARCHAR, provider VARCHAR, resource VARCHAR, path VARCHAR,
-        read_at DOUBLE, used_at DOUBLE, bytes BIGINT, shows_changes BOOLEAN);
+        read_at DOUBLE, good_for DOUBLE, used_at DOUBLE, bytes BIGINT, shows_changes BOOLEAN);
     CREATE TABLE IF NOT EXISTS apiql_cache.pages (unit BIGINT, number BIGINT, answer VARCHAR, body BLOB);
 """
 #: Bytes of units that are gone after which their place is given back.
@@ -48,8 +48,9 @@ _answer = msgspec.json.Decoder(Answer).decode
 class Unit:
     """The whole answer to a call.
 
-    `read_at` is when its first request was about to be sent, in Unix seconds. `pages` are what the API said, with the
-    rows in their bodies that were new. `shows_changes` says that the API can be asked whether a page still holds.
+    `read_at` is when its first request was about to be sent, in Unix seconds; for `good_for` seconds from then on the
+    API calls it good, infinity where it does not say. `pages` are what the API said, with the rows in their bodies that
+    were new. `shows_changes` says that the API can be asked whether a page still holds.
     """
 
     key: str
@@ -57,6 +58,7 @@ class Unit:
     resource: str
     path: str
     read_at: float
+    good_for: float
     pages: tuple[Answer, ...]
     shows_changes: bool
 
@@ -73,6 +75,7 @@ class Held:
     id: int
     key: str
     read_at: float
+    good_for: float
     size: int
     shows_changes: bool
 
@@ -133,11 +136,11 @@ class Cache:
             row = duck.execute("SELECT coalesce(max(id), 0) + 1 FROM apiql_cache.units").fetchone()
             first = int(row[0]) if row is not None else 1
             numbered = [
-                (i, u.key, u.provider, u.resource, u.path, u.read_at, u.read_at, u.size, u.shows_changes)
+                (i, u.key, u.provider, u.resource, u.path, u.read_at, u.good_for, u.read_at, u.size, u.shows_changes)
                 for i, u in enumerate(units, first)
             ]
             pages = [(i, n, told(p), p.body) for i, u in enumerate(units, first) for n, p in enumerate(u.pages)]
-            _insert(duck, "units", ("BIGINT", *["VARCHAR"] * 4, *["DOUBLE"] * 2, "BIGINT", "BOOLEAN"), numbered)
+            _insert(duck, "units", ("BIGINT", *["VARCHAR"] * 4, *["DOUBLE"] * 3, "BIGINT", "BOOLEAN"), numbered)
             _insert(duck, "pages", ("BIGINT", "BIGINT", "VARCHAR", "BLOB"), pages)
             self._evict(duck)
 
@@ -249,7 +252,7 @@ class Snapshot:
 
     def find(self, keys: Sequence[str]) -> dict[str, Held]:
         """The units that there are of some keys."""
-        columns = "id, key, read_at, bytes, shows_changes"
+        columns = "id, key, read_at, good_for, bytes, shows_changes"
         sql = f"SELECT {columns} FROM apiql_cache.units WHERE key IN (SELECT unnest($1::VARCHAR[]))"
         return {row[1]: Held(*row) for row in self._duck.execute(sql, [list(dict.fromkeys(keys))]).fetchall()}
 

@@ -1,13 +1,15 @@
 """What a statement takes from the cache instead of asking for it, and what it leaves there.
 
-A call's answer serves the same call of the same asker. It serves two more. One is a call that differs only by parameters
-which the manifest says to be exact narrowings by a field: the list without them has all of its rows, and DuckDB checks
-each row again. The other is a call for one object, where the manifest says that a list has whole objects and the list
-has this one. Only what was read to its end is left in the cache: nothing that was cut off, stopped, or failed.
+A call's answer serves the same call of the same asker. It serves two more. One is a call that differs only by
+parameters which the manifest says to be exact narrowings by a field: the list without them has all of its rows, and
+DuckDB checks each row again. The other is a call for one object, where the manifest says that a list has whole objects
+and the list has this one. Only what was read to its end is left in the cache: nothing that was cut off, stopped, or
+failed.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -27,6 +29,7 @@ from provider.engine.staging import BATCH_BYTES
 from provider.plan.physical import Given, Literal, Scan
 from provider.plan.price import listing_of
 from provider.rest.exact import Json
+from provider.rest.freshness import forbids_keeping, good_for
 from provider.rest.pagination import Answer, objects
 from provider.rest.request import Call, Target, addresses_nothing, build
 from provider.rest.revalidation import conditions, essence
@@ -81,6 +84,8 @@ class _Reading:
 
     key: str
     began: float
+    #: For how many seconds the API calls all of them good.
+    good_for: float = math.inf
     pages: list[Answer] = field(default_factory=list)
     size: int = 0
 
@@ -198,9 +203,10 @@ class Reuse:
             return
         rule = event.job.method.pages
         shifted = event.repeated and rule is not None and rule.kind in _SHIFTING
-        if event.answer is None or event.body is None or shifted:
+        if event.answer is None or event.body is None or shifted or forbids_keeping(event.answer):
             self._forget(event.job)
             return
+        reading.good_for = min(reading.good_for, good_for(event.answer, self._cache.clock()))
         answer = essence(event.job.method, event.answer)
         if event.repeated:
             answer = replace(answer, body=event.body, headers=())  # no longer what the API calls by its tag
@@ -213,10 +219,11 @@ class Reuse:
     def ended(self, job: Job, *, whole: bool) -> None:
         """A job is over; `whole` says that its pages are all that there is."""
         reading = self._readings.get(job)
-        if reading is not None and whole and reading.pages:
-            shows = any(conditions(page) for page in reading.pages)
+        shows = reading is not None and any(conditions(page) for page in reading.pages)
+        if reading is not None and whole and reading.pages and (shows or reading.good_for > 0):
             place = (job.target.provider.name, job.method.resource, job.call.path)
-            self._whole.append(Unit(reading.key, *place, reading.began, tuple(reading.pages), shows))
+            pages = tuple(reading.pages)
+            self._whole.append(Unit(reading.key, *place, reading.began, reading.good_for, pages, shows))
             del self._readings[job]
         else:
             self._forget(job)
@@ -248,7 +255,7 @@ class Reuse:
 
     def _is_fresh(self, held: Held, method: Method) -> bool:
         # What is from the future was read by another clock.
-        return 0 <= self._snapshot.now - held.read_at < self._lifetime(method)
+        return 0 <= self._snapshot.now - held.read_at < min(self._lifetime(method), held.good_for)
 
     def _key(self, target: Target, method: Method, call: Call | None) -> str | None:
         """The key of a call's unit; None for what is never kept."""

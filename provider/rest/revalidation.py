@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from provider.catalog.catalog import Method
+from provider.rest.freshness import FRESHNESS
 from provider.rest.pagination import Answer
 
 if TYPE_CHECKING:
@@ -22,10 +23,10 @@ UNCHANGED = 304
 
 
 def essence(method: Method, answer: Answer) -> Answer:
-    """An answer with those of its headers that paging and a later revalidation read."""
+    """An answer with those of its headers that paging, a later revalidation and freshness read."""
     rule = method.pages
     named = {str(value).lower() for name, value in rule or () if name.endswith("header") and value}
-    wanted = {*_CONDITIONS, "link", *named}
+    wanted = {*_CONDITIONS, *FRESHNESS, "link", *named}
     return replace(answer, headers=tuple((n.lower(), v) for n, v in answer.headers if n.lower() in wanted))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -106,6 +107,7 @@ class Shop:
         default_factory=lambda: {f"i{n}": {"id": f"i{n}", "n": n, "kind": "ab"[n % 2]} for n in range(6)}
     )
     tags: bool = False
+    headers: dict[str, str] = field(default_factory=dict)
     fails: Callable[[Seen], Reply | None] = lambda _: None
 
     def __call__(self, seen: Seen) -> Reply:
@@ -116,6 +118,7 @@ class Shop:
         if seen.method != "GET":
             return self._change(seen, rest)
         reply = self._read(seen, name, rest)
+        reply = Reply(reply.status, reply.body, {**reply.headers, **self.headers})
         if self.tags and reply.status == 200:
             tag = f'"{abs(hash(repr((reply.body, sorted(reply.headers.items())))))}"'
             if seen.headers.get("if-none-match") == tag:
@@ -440,6 +443,49 @@ def test_time_that_is_none_is_refused(world: World, value: str) -> None:
         world.connect(cache=value)
 
 
+@pytest.mark.parametrize(
+    ("says", "after", "sends"),
+    [
+        ("max-age=30", 29, 0),
+        ("max-age=30", 30, 3),
+        ("max-age=999", 299, 0),
+        ("max-age=999", 300, 3),
+        ("no-cache", 0, 3),
+        ("no-store", 0, 3),
+        ("private", 299, 0),
+    ],
+)
+def test_what_the_api_says_shortens_the_time(world: World, says: str, after: float, sends: int) -> None:
+    world.shop.headers["Cache-Control"] = says
+    conn = world.connect()
+    conn.execute(ALL)
+    world.now += after
+    world.sent()
+    conn.execute(ALL)
+    assert len(world.sent()) == sends
+
+
+def test_answer_that_must_not_be_kept_leaves_no_trace_in_the_file(world: World) -> None:
+    world.shop.headers["Cache-Control"] = "no-store"
+    world.shop.items["i0"]["kind"] = "kind-that-nobody-keeps"
+    file = world.folder / "data.duckdb"
+    with world.connect(str(file)) as conn:
+        conn.execute(ALL)
+        assert conn.execute("SELECT count(*) FROM apiql_cache.units").fetchall() == [(0,)]
+    assert b"kind-that-nobody-keeps" not in file.read_bytes()
+
+
+def test_answer_that_has_to_be_asked_for_again_is_asked_for_with_its_tag(world: World) -> None:
+    world.shop.headers["Cache-Control"] = "no-cache"
+    world.shop.tags = True
+    conn = world.connect()
+    first = conn.execute(ALL).fetchall()
+    world.server.requests.clear()
+    cur = conn.execute(ALL)
+    assert (cur.fetchall(), cur.report.cached) == (first, 0)
+    assert all("if-none-match" in r.headers for r in world.server.requests)
+
+
 def test_refresh_reads_anew(world: World) -> None:
     conn = world.connect()
     others = "SELECT * FROM shop.s.others"
@@ -724,7 +770,7 @@ def test_tables_that_somebody_dropped_are_made_again(world: World) -> None:
 
 def unit(key: str, size: int = 10, path: str = "/items", read_at: float = 0.0) -> Unit:
     answer = Answer(Call("GET", path, (), None, f"GET {path}"), b"x" * size)
-    return Unit(key, "shop", "shop.s.items", path, read_at, (answer,), shows_changes=False)
+    return Unit(key, "shop", "shop.s.items", path, read_at, math.inf, (answer,), shows_changes=False)
 
 
 def test_room_is_kept_by_dropping_what_was_not_used_for_longest() -> None:
