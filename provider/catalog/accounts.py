@@ -1,9 +1,9 @@
-"""Named accounts of providers: which variables each of them sets for itself."""
+"""Named accounts of providers: which variables each of them sets for itself, or has in the environment."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from provider.catalog.loader import Catalog
 from provider.errors import BindError, InterfaceError, did_you_mean
@@ -38,6 +38,40 @@ def check(accounts: Accounts, catalog: Catalog) -> None:
                         f'{provider} has no variable "{variable}", which its account {account} sets',
                         remedy=did_you_mean(variable, known),
                     )
+
+
+def prefix_of(account: str) -> str:
+    """What an account's variables begin with in an environment, unless somebody says otherwise: WORK_ of work."""
+    return re.sub(r"[^A-Z0-9]", "_", account.upper()) + "_"
+
+
+def from_environment(
+    named: Iterable[tuple[str, str, str]], environ: Mapping[str, str], catalog: Catalog
+) -> dict[str, dict[str, dict[str, str]]]:
+    """Accounts whose variables stand in an environment behind prefixes of their own.
+
+    Args:
+        named: provider, account's name and prefix: with `WORK_`, OPENAI_API_KEY is what WORK_OPENAI_API_KEY says.
+
+    Raises:
+        BindError: no such provider.
+        InterfaceError: an account that comes twice, or of which the environment has no variable.
+    """
+    accounts: dict[str, dict[str, dict[str, str]]] = {}
+    for provider, account, prefix in named:
+        if not catalog.has_provider(provider):
+            raise BindError(f'no provider "{provider}" for accounts', remedy=did_you_mean(provider, catalog.providers))
+        known = _variables(provider, catalog)
+        found = {name: environ[prefix + name] for name in known if prefix + name in environ}
+        if not found:
+            raise InterfaceError(
+                f"the account {account} of {provider} has no variable in the environment",
+                remedy=f"Set one of {', '.join(prefix + name for name in known)}.",
+            )
+        if account in accounts.setdefault(provider, {}):
+            raise InterfaceError(f"{provider} has two accounts of the name {account}")
+        accounts[provider][account] = found
+    return accounts
 
 
 def _variables(provider: str, catalog: Catalog) -> list[str]:

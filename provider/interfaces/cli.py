@@ -74,6 +74,24 @@ class _Parameter(_Pairs):
         return name, text
 
 
+class _Account(click.ParamType[tuple[str, str, str]]):
+    """PROVIDER.NAME[=PREFIX], as provider, name and prefix."""
+
+    name = "account"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
+        return "PROVIDER.NAME[=PREFIX]"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str, str]:
+        from provider.catalog.accounts import prefix_of
+
+        named, equals, prefix = str(value).partition("=")
+        provider, _, account = named.partition(".")
+        if not provider or not account or (equals and not prefix):
+            self.fail(f"{value!r} is not PROVIDER.NAME or PROVIDER.NAME=PREFIX", param, ctx)
+        return provider, account, prefix or prefix_of(account)
+
+
 def _catalog_options(command: _Command) -> _Command:
     """The options that say which manifests there are."""
     manifests = click.option(
@@ -159,6 +177,22 @@ def cli(ctx: click.Context, debug: bool) -> None:
     help="Where a provider answers. Repeatable.",
 )
 @click.option(
+    "--account",
+    "accounts",
+    multiple=True,
+    type=_Account(),
+    help="An account of a provider, whose variables are those of the environment that begin with PREFIX "
+    "(default: the name, as in WORK_). Repeatable.",
+)
+@click.option("--allow-plain-http", is_flag=True, help="Permit http:// to other machines; credentials travel in clear.")
+@click.option(
+    "--cache",
+    default="off",
+    show_default=True,
+    metavar="TIME",
+    help="How long an answer may be used again, such as 5m; on is as long as manifests say.",
+)
+@click.option(
     "--max-concurrency",
     type=click.IntRange(min=1),
     default=16,
@@ -217,6 +251,9 @@ def query(
     manifests: tuple[Path, ...],
     versions: tuple[tuple[str, str], ...],
     base_urls: tuple[tuple[str, str], ...],
+    accounts: tuple[tuple[str, str, str], ...],
+    allow_plain_http: bool,
+    cache: str,
     max_concurrency: int,
     timeout: float,
     verbose: int,
@@ -259,6 +296,9 @@ def query(
         manifests=manifests,
         base_urls=dict(base_urls),
         versions=dict(versions),
+        accounts=_accounts(accounts, manifests),
+        allow_plain_http=allow_plain_http,
+        cache=cache,
         max_concurrency=max_concurrency,
         timeout=timeout,
         max_writes=max_writes,
@@ -289,6 +329,16 @@ def query(
                     raise
         finally:
             session.end()
+
+
+def _accounts(named: Sequence[tuple[str, str, str]], manifests: Sequence[Path]) -> dict[str, dict[str, dict[str, str]]]:
+    """The accounts that options name, with their variables of the environment."""
+    if not named:
+        return {}
+    from provider.catalog.accounts import from_environment
+    from provider.catalog.loader import Catalog
+
+    return from_environment(named, os.environ, Catalog(manifests))
 
 
 class _Session:
