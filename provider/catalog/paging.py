@@ -28,7 +28,9 @@ class _Rule(Model):
     """
 
     size: PageSize | None = None
-    max_pages: int | None = Field(default=None, ge=1, description="pages of one list after which reading is cut off")
+    max_pages: int | None = Field(
+        default=None, ge=1, description="pages of one list after which reading is cut off; 100,000 when left out"
+    )
 
     @property
     def location(self) -> Location:

@@ -78,6 +78,11 @@ _USE = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*USE\s+(\w+)(?:\.(\w+))?\s*", re.
 _RESOURCE_NAME = re.compile(r"\b([A-Za-z_]\w*)\.[A-Za-z_]\w*\.[A-Za-z_]\w*")
 
 
+_LOCKED = "SELECT current_setting('lock_configuration')"
+#: The settings that only say what names mean.
+_NAMES = ("provider", "service")
+
+
 class Session:
     """What a connection's statements share: the database, the catalog, views, the defaults that USE sets.
 
@@ -335,6 +340,12 @@ class Session:
     def _change(self, statement: Set) -> None:
         """Carry out SET or RESET of a setting of ours, and act on it."""
         before = {name: self._settings[name] for name in SETTINGS}
+        if statement.name not in _NAMES and self._duck.execute(_LOCKED).fetchall() == [(True,)]:
+            raise ProgrammingError(
+                f"{statement.name} cannot be changed: the configuration has been locked",
+                place=statement.text.place(*statement.span),
+                reason="lock_configuration is on; it holds for the settings of ApiQL, too.",
+            )
         self._settings.change(statement)
         try:
             self._apply(statement, before)

@@ -9,7 +9,7 @@ import pytest
 import provider
 from provider.emulator import Emulator
 from provider.engine.settings import SETTINGS
-from provider.errors import BindError, Guarded, Timeout
+from provider.errors import BindError, Guarded, ProgrammingError, Timeout
 
 
 def value(conn: Any, name: str) -> str:
@@ -141,3 +141,16 @@ def test_a_plan_is_made_by_the_settings_of_its_script(over: Any, world: Any) -> 
     conn.explain("SET service = 'openai.assistants'")
     assert "list_assistants" in conn.explain("SELECT id FROM assistants")
     assert world.requests() == []
+
+
+@pytest.mark.parametrize(
+    "sql", ["SET max_writes = 100000", "SET retries = 99", "RESET statement_timeout", "SET cache = 'on'"]
+)
+def test_a_locked_configuration_holds_for_our_settings_too(connection: Any, sql: str) -> None:
+    conn = connection()
+    conn.execute("SET max_writes = 3")
+    conn.execute("SET lock_configuration = true")
+    with pytest.raises(ProgrammingError, match="the configuration has been locked"):
+        conn.execute(sql)
+    conn.execute("USE openai.assistants")
+    assert value(conn, "max_writes") == "3"

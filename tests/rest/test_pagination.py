@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from contextlib import suppress
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from provider.errors import BindError, DataError
 from provider.rest.pagination import COMPLETE, CUT_OFF, Answer, Listing, Step, pages
 from provider.rest.pagination.links import link_target
+from provider.rest.pagination.listing import MOST_PAGES
 from provider.rest.request import Call
 from tests.rest.lists import (
     BASE,
@@ -79,6 +81,13 @@ def test_max_pages_cuts_a_list_off_and_says_so(kind: str, most: int, count: int,
     assert cut.ended == [COMPLETE if len(whole.calls) <= most else CUT_OFF]
     assert set(cut.ids) <= set(whole.ids)
     assert len(set(cut.ids)) == len(cut.ids)
+
+
+def test_a_list_without_end_is_cut_off() -> None:
+    endless = ({"data": [{"id": str(n)}], "next": str(n)} for n in itertools.count())
+    rule = {"kind": "cursor", "param": "after", "next": "$.next"}
+    *_, last = steps_of(listing(rule), lambda asked: answer(asked, next(endless)), most=MOST_PAGES + 1)
+    assert (last.ended, next(endless)["next"]) == (CUT_OFF, str(MOST_PAGES))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -440,6 +449,8 @@ def test_a_single_page_with_fewer_rows_than_its_total_is_an_error() -> None:
          "$.total is -1, where a number is declared"),
         ({"kind": "offset", "param": "at", "ends": "total", "total_header": "X-Total"}, {"data": []},
          "the header X-Total is None, where a number is declared"),
+        ({"kind": "offset", "param": "at", "ends": "total", "total": "$.total"}, {"data": [], "total": "9" * 5000},
+         "where a number is declared"),
         ({"kind": "offset", "param": "at", "ends": "empty_page"}, {"rows": []},
          "the answer has no $.data\n  The rows are declared there.\n  $ has: rows"),
     ],

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: How often a list is read that changes while it is read.
 _PASSES = 3
+#: Digits of a total; more are no number of rows, and Python reads numbers of thousands of digits no more.
+_DIGITS = 100
 
 
 def counted(rule: CountedPages, call: Call) -> Chain:
@@ -135,7 +137,7 @@ def number(page: Page, path: str | None, header: str | None) -> int | None:
         value = int(value)  # JSON knows numbers only, and an API may write 3.0
     if value is UNSET and path is not None:
         raise page.absent(path, reason)
-    if isinstance(value, bool) or not str(value).isdecimal():
+    if isinstance(value, bool) or not str(value).isdecimal() or len(str(value)) > _DIGITS:
         raise page.error(f"{path or f'the header {header}'} is {value!r}, where a number is declared", reason)
     return int(str(value))
 

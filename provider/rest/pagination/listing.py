@@ -20,6 +20,10 @@ if TYPE_CHECKING:  # the models bring pydantic, which is slow to import
     from provider.catalog.paging import Pages as Rule
     from provider.catalog.paging import SinglePage
 
+#: Pages after which a list is cut off where the manifest names no `max_pages`: an API that always has one more page
+#: would be read until the disk is full.
+MOST_PAGES = 100_000
+
 
 @dataclass(frozen=True, slots=True)
 class Listing:
@@ -64,9 +68,7 @@ def pages(listing: Listing) -> Pages:
         answer = yield Step((listing.call,))
         yield Step(body=answer.body, ended=COMPLETE)
         return
-    chain = _chain(rule, listing)
-    if rule.max_pages is not None:
-        chain = _cut_off(chain, rule.max_pages)
+    chain = _cut_off(_chain(rule, listing), rule.max_pages or MOST_PAGES)
     reading = _reading(rule, listing)
     inclusive = _inclusive(rule, listing)
     step = next(chain)
