@@ -57,6 +57,8 @@ class Parameter:
     max_key_length: int | None = None
     #: Longest value of an object; its values are strings where this is set.
     max_value_length: int | None = None
+    #: What is known of the members of an object, or of each object in an array.
+    members: tuple[Parameter, ...] = ()
     #: Whether true as its value makes the answer a stream of server-sent events.
     streams: bool = False
     #: Whether the API assumes a value, other than null, where none is sent.

@@ -59,6 +59,9 @@ class Parameter(_Typed):
     max_value_length: int | None = Field(
         default=None, description="longest value of an object, in characters; its values are strings then"
     )
+    members: dict[Name, Parameter] = Field(
+        default={}, description="what is known of the members of an object, or of each object in an array"
+    )
     streams: bool = Field(default=False, description="true as its value makes the answer a stream of events")
     filename_of: Name | None = Field(default=None, description="the parameter of type file whose file's name it is")
 

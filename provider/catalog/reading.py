@@ -435,6 +435,7 @@ def _parameter(name: str, model: manifest.Parameter, location: Location) -> Para
         max_items=model.max_items,
         max_key_length=model.max_key_length,
         max_value_length=model.max_value_length,
+        members=tuple(_parameter(n, m, location) for n, m in model.members.items()),
         streams=model.streams,
         has_default=model.default is not None,
         filename_of=model.filename_of,

@@ -194,6 +194,23 @@ def _check(parameter: Parameter, value: Json) -> None:
         raise ValueError(f"it has {len(value)} items and may have {parameter.max_items}")
     if isinstance(value, dict):
         _check_pairs(parameter, value)
+    for place, inner in enumerate(value) if isinstance(value, list) else [(None, value)]:
+        if isinstance(inner, dict):
+            _check_members(parameter, inner, "" if place is None else f"[{place}]")
+
+
+def _check_members(parameter: Parameter, found: dict[str, Json], place: str) -> None:
+    """Check what an object has within; `place` says which one of an array it is."""
+    for member in parameter.members:
+        value = found.get(member.wire)
+        if value is None:
+            if member.required:
+                raise ValueError(f"{place}.{member.name} is missing".removeprefix("."))
+            continue
+        try:
+            _check(member, value)
+        except ValueError as e:
+            raise ValueError(f"{place}.{member.name}: {e}".removeprefix(".")) from None
 
 
 def _check_pairs(parameter: Parameter, pairs: dict[str, Json]) -> None:

@@ -188,6 +188,34 @@ def test_a_value_that_cannot_be_is_refused_before_anything_is_sent(
     assert count(emulator) == 0
 
 
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        ("{'role': 'boss', 'content': 'x'}", r"\[1\].role: it takes user, assistant"),
+        ("{'role': 'user'}", r"\[1\].content is missing"),
+        (
+            "{'role': 'user', 'content': 'x', 'metadata': {'k': repeat('v', 513)}}",
+            r'\[1\].metadata: its value of "k" has 513',
+        ),
+    ],
+)
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "INSERT INTO openai.assistants.threads (messages) VALUES ({})",
+        "INSERT INTO openai.assistants.runs (thread_id, assistant_id, additional_messages) VALUES ('t', 'a', {})",
+        "EXEC openai.assistants.threads.create_thread_and_run @assistant_id='a', @thread={{'messages': {}}}",
+    ],
+)
+def test_what_stands_within_is_checked_too(
+    connection: Any, emulator: Emulator, sql: str, message: str, words: str
+) -> None:
+    fine = "{'role': 'user', 'content': 'x'}::JSON"
+    with pytest.raises(provider.DataError, match=words):
+        connection().execute(sql.format(f"[{fine}, {message}::JSON]"))
+    assert count(emulator) == 0
+
+
 def test_a_required_value_that_is_null_is_refused_before_anything_is_sent(connection: Any, emulator: Emulator) -> None:
     with pytest.raises(provider.DataError, match="model"):
         connection().execute("INSERT INTO openai.assistants.assistants (model) VALUES ('m'), (NULL)")
