@@ -29,6 +29,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-snapshots", action="store_true", help="write what the statement files should say")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("update_snapshots") and config.getoption("numprocesses", None):
+        raise pytest.UsageError("--update-snapshots writes files: run it without -n, whose workers would share them")
+
+
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the developer's own settings and keys out of the tests."""

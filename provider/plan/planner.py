@@ -23,7 +23,7 @@ from provider.plan.syntax import span
 from provider.plan.terms import arguments
 from provider.plan.unbound import check_echoes
 from provider.plan.uses import Use, Uses
-from provider.sql.scanner import Text
+from provider.sql.scanner import Text, bare
 
 
 def plan_query(tree: exp.Expr, text: Text, names: Names) -> Plan:
@@ -91,7 +91,7 @@ class _Planner:
                 continue  # a CTE's uses are bound on copies
             name = ".".join(p.name for p in parts)
             raise NotSupportedError(
-                f"{name} is a resource, and {self._tree.key.upper()} does not work on resources",
+                f"{name} is a resource, and {bare(self._text.sql).split()[0].upper()} does not work on resources",
                 place=self._text.place(*span(parts)),
                 remedy="SELECT, INSERT, UPDATE, REPLACE, DELETE and EXEC do. As a query: (SELECT * FROM ...).",
             )

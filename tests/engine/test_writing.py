@@ -427,7 +427,7 @@ def test_an_argument_and_the_payload_do_not_give_the_same(connection: Any, emula
     ],
 )
 def test_what_a_resource_does_not_take_is_said_and_not_sent(connection: Any, emulator: Emulator, sql: str) -> None:
-    with pytest.raises(provider.NotSupportedError):
+    with pytest.raises(provider.NotSupportedError, match=sql.split()[0]):
         connection().execute(sql)
     assert count(emulator) == 0
 
