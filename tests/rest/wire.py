@@ -7,11 +7,13 @@ import functools
 import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
 
 from provider import errors
+from provider.engine.loop import new_event_loop
 from provider.rest.transport import Transport
 from tests.rest.rawserver import Connection
 
@@ -21,8 +23,13 @@ MAYBE_DONE = {"sent": True, "permanent": False}
 UNUSABLE = {"sent": True, "permanent": True}
 
 
+#: The loop that connections run on, and the one where uvloop is not installed: the transport keeps its word on both.
+LOOPS = {"uvloop": new_event_loop, "asyncio": asyncio.new_event_loop}
+loop_of_scenarios: ContextVar[Callable[[], asyncio.AbstractEventLoop]] = ContextVar("loop_of_scenarios")
+
+
 def scenario(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
-    """Run an async test on a loop of its own, at most 20 s; what it leaves unclosed fails it."""
+    """Run an async test on a new loop of each kind, at most 20 s; what it leaves unclosed fails it."""
 
     @functools.wraps(test)
     def run(*args: Any, **kwargs: Any) -> None:
@@ -33,10 +40,11 @@ def scenario(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
             await asyncio.wait_for(test(*args, **kwargs), 20)
             gc.collect(1)
 
-        asyncio.run(watched())
+        with asyncio.Runner(loop_factory=loop_of_scenarios.get()) as runner:
+            runner.run(watched())
         assert complaints == []
 
-    return run
+    return pytest.mark.usefixtures("on_each_loop")(run)
 
 
 @asynccontextmanager
