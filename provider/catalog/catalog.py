@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Literal
 
 from provider.catalog.types import FieldType
@@ -249,9 +250,10 @@ class Provider:
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 
 
-def path_placeholders(path: str) -> Iterator[str]:
+@cache
+def path_placeholders(path: str) -> tuple[str, ...]:
     """The names in braces of a path template, in order."""
-    return (m[1] for m in _PLACEHOLDER.finditer(path))
+    return tuple(m[1] for m in _PLACEHOLDER.finditer(path))
 
 
 def path_keys(path: str) -> Keys:

@@ -210,7 +210,7 @@ class Fetcher:
             self._staff(job.target.pool)
         await self._room.wait()
         _ASKING.set(job.report)
-        kept = job.kept.get(call)
+        kept = job.kept.get(call) if job.kept else None
         response = await self._client.send(
             job.target, job.method, call, none_is_fine=none_is_fine, conditions=conditions(kept)
         )

@@ -64,11 +64,16 @@ class Connections(Sender, Streaming, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Route:
-    """Where a service's calls go, with which headers, and through which gate."""
+    """Where a service's calls go, with which headers and credentials, and through which gate.
+
+    `slot` is the account's share of requests at once.
+    """
 
     base_url: str
     headers: Headers
+    credentials: Credentials
     gate: Gate
+    slot: asyncio.Semaphore
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +99,7 @@ class _Before:
 
 
 _DONE = Outcome("final")
+_NO_SPAN = nullcontext()
 _JSON: Headers = (("Content-Type", "application/json"),)
 _EVENTS: Headers = (("Accept", "text/event-stream"),)
 #: Of a file that is not compressed on the way, the length is known.
@@ -157,6 +163,10 @@ class Client:
         self._credentials: dict[str, Credentials] = {}
 
     def base_url(self, target: Target) -> str:
+        """Where a provider answers; looked up once a statement."""
+        return self._route(target).base_url
+
+    def _base_url_of(self, target: Target) -> str:
         """Where a provider answers: what its account says, else the argument, the environment, the manifest."""
         provider, env = target.provider, target.provider.base_url.env or ""
         own = self._environ_of(target).get(env) if target.account else None
@@ -274,16 +284,18 @@ class Client:
 
     async def _answer(self, target: Target, method: Method, call: Call, sender: Sender, headers: Headers) -> _Answer:
         """The answer that stands, within the account's share of requests; errors are without secrets."""
-        slot = self._slots.setdefault(target.pool, asyncio.Semaphore(self._max_concurrency))
+        route = self._route(target)
         try:
-            async with slot:
-                return await self._persist(target, method, call, sender, headers)
+            async with route.slot:
+                return await self._persist(route, target, method, call, sender, headers)
         except Error as e:
-            raise redacted(e, self._hidden(target)) from e.__cause__
+            raise redacted(e, route.credentials.hidden) from e.__cause__
 
-    async def _persist(self, target: Target, method: Method, call: Call, sender: Sender, headers: Headers) -> _Answer:
+    async def _persist(
+        self, route: _Route, target: Target, method: Method, call: Call, sender: Sender, headers: Headers
+    ) -> _Answer:
         """Send until there is an answer that stands; `retry` decides, and this does what it says."""
-        gate = self._route(target).gate
+        gate = route.gate
         steps = attempts(self._retry, call.is_safe or method.idempotency is not None, random.random)
         step: Step = next(steps)
         last: _Answer | TransportError | None = None
@@ -300,7 +312,7 @@ class Client:
                         waits += stood
                     before = _Before(waits, sent)
                     sent += 1
-                    last, outcome = await self._attempt(target, method, call, sender, headers, before, gate, passed_at)
+                    last, outcome = await self._attempt(route, target, method, call, sender, headers, before, passed_at)
                     # Behind an idempotency key, a later answer is about the first request too; a refusal is about none.
                     unclear = outcome.executed or (unclear and outcome.kind != "final")
                     waits = NOTHING
@@ -314,7 +326,7 @@ class Client:
                     waits = Waits(retry_after=seconds) if was_asked else Waits(backoff=seconds)
                 case Refresh():
                     assert isinstance(last, _Answer)
-                    if not await self._credentials_of(target).renew(last.signed, last.response):
+                    if not await route.credentials.renew(last.signed, last.response):
                         break
             try:
                 step = steps.send(outcome)
@@ -330,20 +342,21 @@ class Client:
 
     async def _attempt(
         self,
+        route: _Route,
         target: Target,
         method: Method,
         call: Call,
         sender: Sender,
         headers: Headers,
         before: _Before,
-        gate: Gate,
         passed_at: float,
     ) -> tuple[_Answer | TransportError, Outcome]:
         """One request, which has passed the gate; its answer or failure, and what that means for a repetition."""
         refused = False
+        gate = route.gate
         started = time.monotonic()
         try:
-            response, signed = await self._follow(target, method, call, sender, headers, before)
+            response, signed = await self._follow(route, target, method, call, sender, headers, before)
             kind = "success" if is_unchanged(headers, response.status) else kind_of(method.answers, response)
             if kind == "fail" and response.status == 403 and signed.token.timed:
                 kind = "refresh_token"  # where requests are signed, a wrong clock is no less than a wrong key
@@ -387,14 +400,21 @@ class Client:
         )
 
     async def _follow(
-        self, target: Target, method: Method, call: Call, sender: Sender, headers: Headers, before: _Before
+        self,
+        route: _Route,
+        target: Target,
+        method: Method,
+        call: Call,
+        sender: Sender,
+        headers: Headers,
+        before: _Before,
     ) -> tuple[Response, Signed]:
         """One attempt. Redirects are followed within the origin, for calls that may be repeated."""
-        url = call.url(self._route(target).base_url)
+        url = call.url(route.base_url)
         for _ in range(_MAX_REDIRECTS):
             with self._span(call.http_method, method.path, url, before.resend) as span:
                 more = headers + span.headers if span is not None else headers
-                response, signed = await self._exchange(target, method, call, url, sender, more, before)
+                response, signed = await self._exchange(route, method, call, url, sender, more, before)
                 if span is not None:
                     span.answered(response.status)
             if response.status not in (301, 302, 303, 307, 308):
@@ -416,20 +436,20 @@ class Client:
         raise ApiError(f"{call} was redirected more than {_MAX_REDIRECTS} times", status=response.status)
 
     async def _exchange(
-        self, target: Target, method: Method, call: Call, url: str, sender: Sender, headers: Headers, before: _Before
+        self, route: _Route, method: Method, call: Call, url: str, sender: Sender, headers: Headers, before: _Before
     ) -> tuple[Response, Signed]:
-        headers = self._route(target).headers + headers
+        headers = route.headers + headers
         if call.form is not None:
             with FormBody(call.form, self._moved) as form:
                 headers += (("Content-Type", form.content_type),)
-                return await self._sent(target, method, call, url, sender, headers, form, before)
+                return await self._sent(route, method, call, url, sender, headers, form, before)
         if call.body is not None:
             headers += _JSON
-        return await self._sent(target, method, call, url, sender, headers, call.body, before)
+        return await self._sent(route, method, call, url, sender, headers, call.body, before)
 
     async def _sent(
         self,
-        target: Target,
+        route: _Route,
         method: Method,
         call: Call,
         url: str,
@@ -438,7 +458,7 @@ class Client:
         body: bytes | Source | None,
         before: _Before,
     ) -> tuple[Response, Signed]:
-        signed = await self._credentials_of(target).sign(Request(call.http_method, url, headers, body))
+        signed = await route.credentials.sign(Request(call.http_method, url, headers, body))
         started = time.monotonic()
         status, size = None, 0
         self.traffic.in_flight += 1
@@ -451,7 +471,7 @@ class Client:
             seconds = time.monotonic() - started
             if call.link is not None:
                 # An API may name the next page with the key that it was asked with.
-                call = replace(call, link=redact(call.link, self._credentials_of(target).hidden))
+                call = replace(call, link=redact(call.link, route.credentials.hidden))
             told = Exchange(method.name, call, status, size, seconds, before.waits, method.resource, before.resend)
             self._observe(told)
 
@@ -463,14 +483,16 @@ class Client:
     def _new_route(self, target: Target) -> _Route:
         provider, environ = target.provider, self._environ_of(target)
         environment = tuple((n, v) for n, env in provider.env_headers.items() if (v := environ.get(env)))
-        base_url = self.base_url(target)
+        base_url = self._base_url_of(target)
+        credentials = self._credentials_of(target)
         # Who asks decides which budget counts; a client of the caller's own may lead anywhere, a recording nowhere.
-        account = sha256(repr((self._credentials_of(target).identity, environment)).encode()).digest()
+        account = sha256(repr((credentials.identity, environment)).encode()).digest()
         elsewhere = self._replay or self._http_client
         budgets = provider.limits if self._replay is None else Budgets()
         gate = _GATES.gate((base_url, target.pool, account, id(elsewhere)), budgets)
         headers = (*{**provider.headers, **target.service.headers}.items(), *environment)
-        route = self._routes[target.pool, target.service.name] = _Route(base_url, headers, gate)
+        slot = self._slots.setdefault(target.pool, asyncio.Semaphore(self._max_concurrency))
+        route = self._routes[target.pool, target.service.name] = _Route(base_url, headers, credentials, gate, slot)
         return route
 
     def _credentials_of(self, target: Target) -> Credentials:
@@ -510,13 +532,14 @@ class Client:
         self, http_method: str, template: str, url: str, resend: int = 0
     ) -> AbstractContextManager[RequestSpan | None]:
         if self._tracing is None:
-            return nullcontext()
+            return _NO_SPAN
         return self._tracing.request(http_method, template, url, resend)
 
     def _transport(self, target: Target, limits: Limits) -> Connections:
-        if (target.pool, limits) not in self._transports:
-            self._transports[target.pool, limits] = self._new_transport(target, limits)
-        return self._transports[target.pool, limits]
+        transport = self._transports.get((target.pool, limits))
+        if transport is None:
+            transport = self._transports[target.pool, limits] = self._new_transport(target, limits)
+        return transport
 
     def _environ_of(self, target: Target) -> Mapping[str, str]:
         """Where an account's variables are looked up; one with a name has its own, and nobody else's."""

@@ -52,14 +52,29 @@ class Call:
     def with_value(self, name: str, value: Json, location: Location = "query") -> Call:
         """The same call with one parameter of the query or of the JSON body set, in place of an earlier value."""
         if location == "query":
-            kept = tuple((k, v) for k, v in self.query if k != name)
-            return replace(self, query=(*kept, (name, _text(value))))
+            kept = [pair for pair in self.query if pair[0] != name]
+            return self._asking((*kept, (name, _text(value))))
         return replace(self, body=written({**self._members, name: value}))
 
     @property
     def _members(self) -> dict[str, Json]:
         """The members of the JSON body."""
         return cast("dict[str, Json]", read(self.body.decode())) if self.body else {}
+
+    def _asking(self, query: tuple[tuple[str, str], ...]) -> Call:
+        # The constructor, as `replace` takes several times as long, and this is done for each list and page.
+        return Call(
+            self.http_method,
+            self.path,
+            query,
+            self.body,
+            self.template,
+            self.link,
+            self.reads,
+            self.account,
+            self.form,
+            self.saves,
+        )
 
     @property
     def target(self) -> str:
@@ -69,7 +84,7 @@ class Call:
             return f"{parts.path}?{parts.query}" if parts.query else parts.path
         if not self.query:
             return self.path
-        pairs = "&".join(f"{quote(k, safe='')}={quote(v, safe='')}" for k, v in self.query)
+        pairs = "&".join([f"{quote(k, safe='')}={quote(v, safe='')}" for k, v in self.query])
         return f"{self.path}?{pairs}"
 
     @property
@@ -228,6 +243,8 @@ def sent(value: object, type_: FieldType) -> Json:
     A point in time is ISO 8601 in UTC, or a number where the type has a unit; a day is ISO 8601; a decimal is text, so
     that no digit is lost.
     """
+    if isinstance(value, str):
+        return value
     if isinstance(value, datetime):
         if type_.unit in TIME_UNITS:
             since = value.astimezone(UTC) - _EPOCH
@@ -256,6 +273,8 @@ def addresses_nothing(method: Method, values: Mapping[str, Json]) -> bool:
 
 def _text(value: Json) -> str:
     """A value as it stands in a path or query."""
+    if isinstance(value, str):
+        return value
     if value is None:
         return ""
     if isinstance(value, bool):

@@ -186,7 +186,8 @@ class Transport:
         self._certificate = certificate
         self._allow_plain_http = allow_plain_http
         self._environment_proxies = environment_proxies
-        self._routes: dict[tuple[str, str], URL | None] = {}
+        #: By origin as it was written: the same as a URL, and the proxy before it.
+        self._routes: dict[str, tuple[URL, URL | None]] = {}
         self._tls: ssl.SSLContext | None = None
         self._session: aiohttp.ClientSession | None = None
         self._closed = False
@@ -202,7 +203,7 @@ class Transport:
         response = await self._open(request, timeouts)
         try:
             body = _Body(request, response, timeouts, self._limits)
-            content = b"".join([chunk async for chunk in body.chunks()])
+            content = await body.read()
         except BaseException:
             response.close()
             raise
@@ -231,8 +232,7 @@ class Transport:
 
     async def _open(self, request: Request, timeouts: Timeouts) -> aiohttp.ClientResponse:
         """The response, its headers read and its body not."""
-        url = self._checked(request)
-        proxy = self._route(request, url)
+        url, proxy = self._way(request)
         if self._session is None:
             self._session = self._new_session()
         payload = _payload(request.body)
@@ -263,28 +263,33 @@ class Transport:
         # below ours as its context.
         raise failure
 
-    def _checked(self, request: Request) -> URL:
+    def _way(self, request: Request) -> tuple[URL, URL | None]:
+        """Where a request goes, and the proxy to go through, or None; raises where nothing may be sent."""
         if self._closed:
             raise errors.InterfaceError("this transport is closed")
-        if not _URL.fullmatch(request.url):
+        written = _URL.fullmatch(request.url)
+        if written is None:
             raise _refusal(
                 request, "The URL must be absolute http or https, percent-encoded, without user information."
             )
-        url = URL(request.url, encoded=True)
-        try:
-            # Parsed only when asked for.
-            if url.host and url.port:
-                return url
-        except ValueError:
-            pass
-        raise _refusal(request, "The URL has no usable host and port.")
+        origin, path, query = written.groups("")
+        if origin not in self._routes:
+            self._routes[origin] = self._route(request, origin)
+        base, proxy = self._routes[origin]
+        # Put together, as reading the whole URL takes three times as long.
+        url = URL.build(scheme=base.scheme, authority=base.raw_authority, path=path, query_string=query, encoded=True)
+        return url, proxy
 
-    def _route(self, request: Request, url: URL) -> URL | None:
-        """The proxy to go through, or None; raises where nothing may be sent to that host."""
-        host = url.host or ""
-        key = (url.scheme, host)
-        if key in self._routes:
-            return self._routes[key]
+    def _route(self, request: Request, origin: str) -> tuple[URL, URL | None]:
+        """An origin as a URL, and the proxy before it; raises where nothing may be sent to that."""
+        try:
+            url = URL(origin, encoded=True)
+            # Parsed only when asked for.
+            host = url.host if url.port else None
+        except ValueError:
+            host = None
+        if not host:
+            raise _refusal(request, "The URL has no usable host and port.")
         local = _is_loopback(host)
         if url.scheme == "http" and not local and not self._allow_plain_http:
             raise _refusal(
@@ -296,8 +301,7 @@ class Transport:
         proxy = _environment_proxy(url.scheme, host) if self._environment_proxies and not local else None
         if proxy is not None and proxy.scheme not in ("http", "https"):
             raise _refusal(request, f"A proxy of kind {proxy.scheme} is not supported; use http or https.")
-        self._routes[key] = proxy
-        return proxy
+        return url, proxy
 
     def _tls_context(self) -> ssl.SSLContext:
         """Made at the first https request, then shared: loading the CAs takes about 20 ms."""
@@ -482,6 +486,10 @@ class _Body:
         self._timeouts = timeouts
         self._limits = limits
 
+    async def read(self) -> bytes:
+        """The whole body, decoded."""
+        return b"".join([chunk async for chunk in self.chunks()])
+
     async def chunks(self) -> AsyncIterator[bytes]:
         """Decoded bytes as they arrive; what was compressed comes in pieces of at most 1 MiB."""
         limits, decoded = self._limits, 0
@@ -645,7 +653,9 @@ def _place(request: Request) -> str:
 
 # Printable ASCII only: a blank or a line break would end the request line early. No backslash in
 # the host, which some parsers take for a slash.
-_URL = re.compile(r"https?://[^/?#@\\\s]+(?:[/?#][!-~]*)?", re.ASCII | re.IGNORECASE)
+_URL = re.compile(
+    r"(https?://[^/?#@\\\s]+)((?:/[!-\"$->@-~]*)?)(?:\?([!-\"$-~]*))?(?:#[!-~]*)?", re.ASCII | re.IGNORECASE
+)
 
 
 def _is_loopback(host: str) -> bool:

@@ -33,6 +33,8 @@ class Waits:
         return self.limit + self.retry_after + self.backoff
 
     def __add__(self, other: Waits) -> Waits:
+        if other is NOTHING:  # as almost always
+            return self
         return Waits(self.limit + other.limit, self.retry_after + other.retry_after, self.backoff + other.backoff)
 
 
