@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 import warnings
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import cached_property
@@ -15,6 +16,7 @@ import duckdb
 
 from provider.catalog.accounts import Accounts, check
 from provider.catalog.loader import Catalog
+from provider.engine import spill
 from provider.engine.cursor import Cursor, Parameters, Result
 from provider.engine.progress import Progress, telling
 from provider.engine.report import Report
@@ -212,8 +214,13 @@ class Connection:
             journal = _journal(resume) if resume is not None else None
             if journal is not None:
                 opened.callback(journal.close)
+            config = {}
+            if not in_file and (folder := spill.make()) is not None:
+                # At the latest when the process ends, as not everybody closes.
+                opened.callback(weakref.finalize(self, spill.remove, folder))
+                config["temp_directory"] = str(folder)
             try:
-                self._duck = duckdb.connect(os.fspath(database))
+                self._duck = duckdb.connect(os.fspath(database), config=config)
             except duckdb.Error as e:
                 raise _translated(e) from None
             opened.callback(self._duck.close)
