@@ -18,8 +18,9 @@ from tests.benchmarks.planning import FIVE_WAY_JOIN, milliseconds
 from tests.benchmarks.server import MANIFEST
 
 ROOT = Path(__file__).resolve().parents[2]
-#: The lists of each task, in pages: no reading of them can do with fewer requests.
-REQUESTS = {"fan-out": 2000, "long scan": 2000, "join": 505}
+#: The lists of each task, in pages: no reading of them can do with fewer requests. Two that read one list towards
+#: each other ask for one more each before they know that they have met.
+REQUESTS = {"fan-out": 2000, "long scan": 2000, "join": 505, "both ends": 102, "first rows": 1}
 #: Rows of 107 bytes in the scan that is larger than its memory: 2.1 GB.
 LARGE = 20_000_000
 
@@ -49,15 +50,24 @@ def figures(root: str, measured: Callable[[str, str], Any], rounds: int, *, larg
     by_hand, fan_out = turns("fan-out", hand, ours)
     parsed, scan = turns("long scan", bare, ours)
     (join,) = turns("join", ours)
+    chain, ends = turns("both ends", hand, ours)
+    (first,) = turns("first rows", ours)
     found = [
         Figure("fan-out, time / by hand", _least(fan_out, "seconds") / _least(by_hand, "seconds"), 1.25, "x"),
         Figure("long scan, CPU / bare fetch and parse", _least(scan, "cpu") / _least(parsed, "cpu"), 1.3, "x"),
+        Figure(
+            "10,000 rows at 50 ms a page, time / one chain",
+            _least(ends, "seconds") / _least(chain, "seconds"),
+            0.6,
+            "x",
+        ),
         Figure("planning a join of five", _planning(), 10, "ms"),
         Figure('apiql query "SELECT 1", time / import duckdb, sqlglot', _start_up(4 * rounds), 1.3, "x"),
     ]
     for name, sql in MILLION.items():
         found.append(Figure(f"1,000,000 rows, {name}: peak memory", _scan(root, 1_000_000, sql)["peak_mb"], 300, "MB"))
-    for task, runs in (("fan-out", fan_out), ("long scan", scan), ("join", join)):
+    runs_of = {"fan-out": fan_out, "long scan": scan, "join": join, "both ends": ends, "first rows": first}
+    for task, runs in runs_of.items():
         found.append(Figure(f"{task}, requests", _least(runs, "requests"), REQUESTS[task], ""))
     if large:
         done = _scan(root, LARGE, MILLION["GROUP BY"], memory_limit="300MB")

@@ -39,8 +39,9 @@ class CannotDo(Exception):
 class Task:
     """What is to be done.
 
-    `kind` is `fan_out`, `scan` or `join`; `path` is the list behind the base URL, `count` how many lists, `delay`
-    the milliseconds that the server takes. The answer is a number of rows, and the largest of a column.
+    `kind` is `fan_out`, `scan`, `join`, or for some `list` or `first`; `path` is the list behind the base URL, `count`
+    how many lists, `delay` the milliseconds that the server takes. The answer is a number of rows, and the largest of
+    a column.
     """
 
     kind: str
@@ -67,6 +68,11 @@ TASKS = {
     "wide scan": Task("scan", 0, "wide_20000"),
     "million rows": Task("scan", 0, "events_1000000"),
     "join": Task("join", 20, "vector_stores_500"),
+}
+#: What is compared with one chain of cursors only: a list that is read from both of its ends, and its first rows.
+LISTS = {
+    "both ends": Task("list", 50, "threads/thread_10000_1/messages"),
+    "first rows": Task("first", 50, "threads/thread_10000_1/messages"),
 }
 Answer = tuple[int, object]
 #: Bytes of pages that one statement of DuckDB's parses, as in ApiQL.
@@ -128,7 +134,7 @@ async def by_hand_async(base: str, task: Task) -> Answer:
 
         if task.kind == "fan_out":
             await each([f"threads/{t}/messages" for t in threads(task)], read)
-        elif task.kind == "scan":
+        elif task.kind in ("scan", "list"):
             await read(task.path)
         else:
             stores = await read(task.path)
@@ -222,15 +228,16 @@ def apiql(base: str) -> Callable[[str, Task], Answer]:
     def run(_: str, task: Task) -> Answer:
         name = task.path.split("/")[-1].split("_")[0]
         if task.kind == "fan_out":
-            conn.execute("CREATE OR REPLACE TABLE keys (thread VARCHAR)")
-            values = ", ".join(f"('{t}')" for t in threads(task))
-            conn.execute(f"INSERT INTO keys VALUES {values}")
+            conn.execute("CREATE OR REPLACE TABLE keys AS SELECT unnest(?::VARCHAR[]) AS thread", [threads(task)])
             sql = "SELECT count(*), max(m.id) FROM keys JOIN local.lists.messages m ON m.thread_id = keys.thread"
         elif task.kind == "join":
             sql = (
                 f"SELECT count(*), max(f.id) FROM local.lists.stores s JOIN local.lists.files f"
                 f" ON f.vector_store_id = s.id WHERE s.stores = '{task.path}'"
             )
+        elif task.kind in ("list", "first"):
+            rows = f"SELECT id FROM local.lists.history WHERE thread_id = '{task.path.split('/')[1]}'"
+            sql = f"SELECT count(*), max(id) FROM ({rows}{' LIMIT 10' if task.kind == 'first' else ''})"
         elif name == "messages":
             sql = f"SELECT count(*), max(id) FROM local.lists.messages WHERE thread_id = '{task.path.split('/')[1]}'"
         else:
@@ -385,7 +392,7 @@ PEERS: dict[str, Callable[[str], Callable[[str, Task], Answer]]] = {
 
 def main() -> None:
     peer, name, root = sys.argv[1:]
-    task = TASKS[name].shared(SHARE.get(peer, 1))
+    task = (TASKS | LISTS)[name].shared(SHARE.get(peer, 1))
     base = f"{root}/{task.delay}ms/v1"
     try:
         run = PEERS[peer](base)

@@ -15,14 +15,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import multiprocessing
-import multiprocessing.connection
 import platform
 import statistics
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,76 +30,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import orjson
 
-DELAY = 0.020
+from tests.benchmarks.server import serving
+
 SIZES = (30, 60, 100)  # Messages in a body: about 10, 20 and 34 kB.
 HEADERS = {"Authorization": "Bearer benchmark", "OpenAI-Beta": "assistants=v2"}
 
 Fetch = Callable[[str], Awaitable[bytes]]
 Candidate = Callable[[int], AbstractAsyncContextManager[Fetch]]
-
-
-# --- the server ---------------------------------------------------------------------------------
-
-
-def body(messages: int) -> bytes:
-    """A page as an API of messages sends it, about 340 bytes a message."""
-    rows = [
-        {
-            "id": f"msg_{i:024d}",
-            "object": "thread.message",
-            "created_at": 1_700_000_000 + i,
-            "thread_id": "thread_000000000000000000000001",
-            "role": "user" if i % 2 else "assistant",
-            "content": [{"type": "text", "text": {"value": f"Message {i}: " + "words " * 15, "annotations": []}}],
-            "metadata": {"batch": str(i // 10)},
-        }
-        for i in range(messages)
-    ]
-    return json.dumps({"object": "list", "data": rows, "has_more": False}, separators=(",", ":")).encode()
-
-
-class Answerer(asyncio.Protocol):
-    """Answers each request head after DELAY; the n-th of a connection gets the next size."""
-
-    PAGES = tuple(
-        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%b" % (len(b), b)
-        for b in map(body, SIZES)
-    )
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
-        self.buffer = b""
-        self.served = 0
-
-    def data_received(self, data: bytes) -> None:
-        self.buffer += data
-        if self.buffer.endswith(b"\r\n\r\n"):
-            self.buffer = b""
-            self.served += 1
-            page = self.PAGES[self.served % len(self.PAGES)]
-            asyncio.get_running_loop().call_later(DELAY, self.transport.write, page)
-
-
-def serve(port: multiprocessing.connection.Connection) -> None:
-    async def main() -> None:
-        server = await asyncio.get_running_loop().create_server(Answerer, "127.0.0.1", 0, backlog=512)
-        port.send(server.sockets[0].getsockname()[1])
-        await server.serve_forever()
-
-    asyncio.run(main())
-
-
-@contextmanager
-def server() -> Iterator[str]:
-    here, there = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=serve, args=(there,), daemon=True)
-    process.start()
-    try:
-        yield f"http://127.0.0.1:{here.recv()}"
-    finally:
-        process.terminate()
-        process.join()
 
 
 # --- the candidates -----------------------------------------------------------------------------
@@ -257,7 +192,8 @@ async def run(candidate: Candidate, base: str, requests: int, inflight: int) -> 
                 orjson.loads(await fetch(url))
 
         async def crew(count: int) -> None:
-            urls = (f"{base}/v1/threads/thread_{i:06d}/messages?limit=100&order=asc" for i in range(count))
+            threads = (f"thread_{SIZES[i % len(SIZES)]}_{i:06d}" for i in range(count))
+            urls = (f"{base}/20ms/v1/threads/{t}/messages?limit=100&order=asc" for t in threads)
             await asyncio.gather(*(worker(urls) for _ in range(inflight)))
 
         await crew(inflight)  # Connections are open and imports done when the clock starts.
@@ -325,7 +261,7 @@ def main() -> None:
     asked = parser.parse_args()
     wanted = [n for n in CANDIDATES if n == REFERENCE or not asked.only or any(t in n for t in asked.only)]
     rows: list[Row] = []
-    with server() as base:
+    with serving() as base:
         names = installed(wanted, base)
         for inflight in asked.in_flight:
             rows += measure(base, asked.requests, inflight, asked.rounds, names)
