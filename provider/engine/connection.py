@@ -214,7 +214,7 @@ class Connection:
             journal = _journal(resume) if resume is not None else None
             if journal is not None:
                 opened.callback(journal.close)
-            config = {}
+            config: dict[str, str | bool | int | float | list[str]] = {}
             if not in_file and (folder := spill.make()) is not None:
                 # At the latest when the process ends, as not everybody closes.
                 opened.callback(weakref.finalize(self, spill.remove, folder))

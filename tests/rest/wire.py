@@ -44,7 +44,8 @@ def scenario(test: Callable[..., Awaitable[None]]) -> Callable[..., None]:
             runner.run(watched())
         assert complaints == []
 
-    return pytest.mark.usefixtures("on_each_loop")(run)
+    on_each_loop: Callable[..., None] = pytest.mark.usefixtures("on_each_loop")(run)
+    return on_each_loop
 
 
 @asynccontextmanager
