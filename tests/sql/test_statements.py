@@ -11,6 +11,7 @@ from sqlglot import exp
 
 from provider.errors import Error, ParseError
 from provider.sql.statements import (
+    Control,
     Describe,
     Exec,
     Explain,
@@ -40,7 +41,7 @@ def one(sql: str) -> Statement:
         ("VALUES (1)", Query),
         ("PIVOT t ON a USING count(*)", Query),
         ("CREATE TABLE t AS SELECT 1", Query),
-        ("BEGIN", Query),
+        ("BEGIN", Control),
         ("SET x = 1", Set),
         ("PRAGMA version", Query),
         ("ATTACH 'x.duckdb' AS x", Query),
