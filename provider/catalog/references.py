@@ -14,7 +14,7 @@ from provider.catalog.yamltext import Document, Keys
 from provider.errors import ManifestError, Place, did_you_mean
 
 #: The types whose values are more or less than others.
-_ORDERED = {"string", "integer", "number", "decimal", "date", "timestamp"}
+_ORDERED = {"string", "integer", "number", "decimal", "date", "datetime", "timestamp"}
 
 
 def dangling(

@@ -16,6 +16,7 @@ _DUCKDB = {
     "array": "JSON",
     "any": "JSON",
     "timestamp": "TIMESTAMPTZ",
+    "datetime": "TIMESTAMP",
     "date": "DATE",
     "file": "BLOB",
 }
@@ -28,7 +29,8 @@ TIME_UNITS = {"unix seconds": 1, "unix milliseconds": 1000}
 class FieldType:
     """A declared type.
 
-    `base` is one of string, integer, number, boolean, object, array, any, timestamp, date, file, decimal.
+    `base` is one of string, integer, number, boolean, object, array, any, timestamp, datetime, date, file,
+    decimal.
     `unit` says what a number means: 'unix seconds' and 'unix milliseconds' are read as points in time
     when the base is timestamp, and are documentation otherwise. `precision` and `scale` belong to decimal.
     """

@@ -79,9 +79,9 @@ def _typed(base: str, value: object) -> Json:
     if plain is None:  # JSON's null
         return None
     match base:
-        case "string" | "date" | "timestamp" if isinstance(plain, dict | list):
+        case "string" | "date" | "datetime" | "timestamp" if isinstance(plain, dict | list):
             return written(plain).decode()
-        case "string" | "date" | "timestamp":
+        case "string" | "date" | "datetime" | "timestamp":
             return plain if isinstance(plain, str) else _text(value if isinstance(value, Decimal) else plain)
         case "object" | "array":
             if isinstance(plain, str):

@@ -340,6 +340,8 @@ def _codec(type_: FieldType, on_bad_value: OnBadValue) -> _Codec:
             return _unix_codec(10**6 // TIME_UNITS[type_.unit])
         case "timestamp":
             return _Codec("TIMESTAMPTZ", str, _instant_value, _instants, leaf="TIMESTAMPTZ")
+        case "datetime":
+            return _Codec("TIMESTAMP", str, _local_value, _locals, leaf="TIMESTAMP")
         case "decimal":
             exact = _decimal_reader(type_.precision, type_.scale)
             return _Codec(type_.duckdb, msgspec.Raw, exact, _each(exact), leaf=type_.duckdb)
@@ -427,6 +429,24 @@ def _instants(values: list[Any]) -> list[Any]:
     common = set(joined.translate(_DIGITS_TO_ZERO).split("\x1e")) <= _ZULU_SHAPES and "T24" not in joined
     read = dt.datetime.fromisoformat if common else _instant
     return [None if v is None else read(v) for v in values]
+
+
+def _local(text: str) -> dt.datetime:
+    """A day and a time of day from ISO 8601; an offset would say that it is a point in time."""
+    if "Z" in text.upper() or not _INSTANT.fullmatch(text.upper()):
+        raise ValueError("it is no ISO 8601 date with time, without an offset")
+    value = dt.datetime.fromisoformat(text.upper())
+    if value.tzinfo is not None:
+        raise ValueError("it is no ISO 8601 date with time, without an offset")
+    return value
+
+
+def _local_value(text: bytes) -> dt.datetime:
+    return _local(_string(text))
+
+
+def _locals(values: list[Any]) -> list[Any]:
+    return [None if v is None else _local(v) for v in values]
 
 
 _NUMERAL = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)

@@ -21,6 +21,7 @@ from provider.errors import CoercionError, DataError, InternalError, ManifestErr
 
 STRING, INTEGER, NUMBER, BOOLEAN = map(FieldType, ("string", "integer", "number", "boolean"))
 OBJECT, ARRAY, ANY, TIMESTAMP, DATE = map(FieldType, ("object", "array", "any", "timestamp", "date"))
+DATETIME = FieldType("datetime")
 SECONDS, MILLIS = FieldType("timestamp", "unix seconds"), FieldType("timestamp", "unix milliseconds")
 MONEY, WIDE = parse_type("decimal(18,2)"), parse_type("decimal(38,10)")
 UTC = dt.UTC
@@ -106,6 +107,8 @@ INSTANT = dt.datetime(2026, 1, 2, 10, 0, tzinfo=UTC)
         (SECONDS, "-0.0000001", dt.datetime(1969, 12, 31, 23, 59, 59, 999_999, UTC)),
         (MILLIS, "1767348000001", INSTANT.replace(microsecond=1000)),
         (DATE, '"2024-02-29"', dt.date(2024, 2, 29)),
+        (DATETIME, '"2024-02-29T23:59:59.1234567"', dt.datetime(2024, 2, 29, 23, 59, 59, 123456)),
+        (DATETIME, '"2024-03-31 02:30"', dt.datetime(2024, 3, 31, 2, 30)),
         (MONEY, "0.1", Decimal("0.10")),
         (MONEY, "1.500", Decimal("1.50")),
         (MONEY, '"-9999999999999999.99"', Decimal("-9999999999999999.99")),
@@ -139,7 +142,9 @@ def test_columns_have_the_declared_duckdb_types(duck: Any) -> None:
     assert {row[1] for row in duck.execute('DESCRIBE "s"').fetchall()} == {"VARCHAR"}
 
 
-@pytest.mark.parametrize("type_", [STRING, INTEGER, NUMBER, BOOLEAN, OBJECT, ANY, TIMESTAMP, SECONDS, DATE, MONEY])
+@pytest.mark.parametrize(
+    "type_", [STRING, INTEGER, NUMBER, BOOLEAN, OBJECT, ANY, TIMESTAMP, SECONDS, DATETIME, DATE, MONEY]
+)
 def test_null_and_an_absent_key_are_null(duck: Any, type_: FieldType) -> None:
     assert stage(duck, {"v": type_}).append([Page(b'{"data":[{"v":null},{},{"other":1}]}')]) == 3
     assert table(duck) == [(None,)] * 3
@@ -164,6 +169,10 @@ BAD = [
     *((TIMESTAMP, t) for t in ("1767348000", "{}")),
     *((SECONDS, t) for t in ('"1767348000"', "1767348000000", "true", '"2026-01-02T10:00:00Z"', "1e400")),
     *((MILLIS, t) for t in ('"1"', "[]")),
+    *(
+        (DATETIME, t)
+        for t in ('"2026-01-02T00:00:00Z"', '"2026-01-02T00:00:00+01:00"', '"2026-01-02"', '"2026-02-30T00:00"', "1")
+    ),
     *((DATE, t) for t in ('"2026-01-02T00:00:00Z"', '"2026-02-30"', '"2026-1-2"', "20260102", '""')),
     *((MONEY, t) for t in ("1.005", '"1.005"', "12345678901234567.10", '"abc"', '""', '" 1"', '"1_0"', '"NaN"')),
     *((MONEY, t) for t in ("true", "{}", "1e400", '"Infinity"', "0.0000000000000000000000000000000000001")),
