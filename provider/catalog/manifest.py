@@ -24,7 +24,8 @@ class _Typed(Model):
     """Anything with a type and a description."""
 
     type: str = Field(
-        description="string, integer, number, boolean, object, array, any, timestamp, datetime, date, file, decimal(p,s)"
+        description="string, integer, number, boolean, object, array, any, timestamp, datetime, date, file or "
+        "decimal(p,s)"
     )
     unit: str | None = Field(default=None, description="what a number counts, e.g. 'unix seconds'")
     description: str = ""

@@ -58,7 +58,7 @@ def one(duck: Any, type_: FieldType, text: str | bytes, **options: Any) -> Any:
     body = b'{"data":[{"v":' + (text.encode() if isinstance(text, str) else text) + b"}]}"
     assert stage(duck, {"v": type_}, **options).append([Page(body)]) == 1
     value = table(duck)[0][0]
-    return value.astimezone(UTC) if isinstance(value, dt.datetime) else value
+    return value.astimezone(UTC) if isinstance(value, dt.datetime) and value.tzinfo else value
 
 
 # ---------------------------------------------------------------------- values that fit
