@@ -89,6 +89,7 @@ class Method:
     path: str
     parameters: tuple[Parameter, ...]
     returns: tuple[Field, ...]
+    #: Where the array of rows stands in an answer, or the only row where it is no list.
     rows: Keys = ()
     #: Whether an empty list may come without the array at `rows`.
     rows_omitted: bool = False

@@ -120,6 +120,7 @@ class Method(Model):
     query: dict[str, Parameter] = {}
     body: dict[str, Parameter] = {}
     rows: Path = "$"
+    row: Path = Field(default="$", description="path of the one object that is the row, where the answer wraps it")
     rows_omitted: bool = Field(default=False, description="an empty list may come without the array of its rows")
     whole_objects: bool = Field(
         default=False, description="each row of the list is the object as the method that gets one answers it"

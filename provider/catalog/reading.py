@@ -330,7 +330,7 @@ class ServiceBuilder:
             path=path,
             parameters=parameters,
             returns=_SAVED if model.binary and model.sql == "EXEC" else self._returns(model, fields),
-            rows=path_keys(model.rows),
+            rows=path_keys(model.rows if model.row == "$" else model.row),
             rows_omitted=model.rows_omitted,
             whole_objects=model.whole_objects,
             description=model.description,

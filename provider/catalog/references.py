@@ -72,6 +72,7 @@ class _Checks:
             yield from self._versions(at, method.versions)
             yield from self._parameters(at, method)
             yield from self._sending(at, method)
+            yield from self._row(at, method)
             yield from self._paging(at, method, resource.fields)
             yield from self._list(at, method, resource)
             yield from self._returns(at, method)
@@ -115,6 +116,12 @@ class _Checks:
         if method.idempotency is not None and method.http.startswith("GET "):
             message = "a GET is repeated in any case; idempotency is for methods that change something"
             yield ManifestError(message, place=self._key(*where, "idempotency"))
+
+    def _row(self, where: Keys, method: manifest.Method) -> Iterator[ManifestError]:
+        """Whether an answer of one row is not declared to be a list as well."""
+        if method.row != "$" and (method.rows != "$" or method.paginate is not None or method.rows_omitted):
+            message = "row is one object, and rows, rows_omitted and paginate are about a list"
+            yield ManifestError(message, place=self._key(*where, "row"), remedy="Leave out row, or the others.")
 
     def _paging(
         self, where: Keys, method: manifest.Method, fields: Mapping[str, manifest.ResourceField]
@@ -275,7 +282,7 @@ class _Checks:
         if method.sql == "SELECT" and [f.type for f in resource.fields.values()].count("file") != 1:
             message = "binary needs one field of type file, which takes the answer"
             yield ManifestError(message, place=place)
-        if method.paginate is not None or method.rows != "$":
+        if method.paginate is not None or method.rows != "$" or method.row != "$":
             yield ManifestError("a binary answer has neither rows nor pages", place=place)
 
     def _named(self, path: str) -> manifest.Method | None:

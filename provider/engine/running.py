@@ -134,7 +134,6 @@ class Rows:
         name = f"{first.table}_shared" if numbered else first.table
         synonyms = {} if numbered else scans[0].synonyms
         echoed = [*echoes, NUMBER] if numbered else echoes
-        path = first.method.rows if first.method.is_list else None
         self._echoes = echoes
         self._table = StagedTable(
             duck,
@@ -143,8 +142,9 @@ class Rows:
             fields,
             echoed,
             synonyms,
-            path,
+            first.method.rows,
             on_bad_value,
+            one_row=not first.method.is_list,
             rows_omitted=first.method.rows_omitted,
             binary=first.method.binary,
         )

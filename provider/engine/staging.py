@@ -72,8 +72,8 @@ class Stage:
         resource: `provider.service.resource`, for messages.
         columns: the fields to read.
         echoes: the parameters whose sent values are columns.
-        rows_path: keys from the root of a body to its array of rows; () when the body is the array, None
-            when the body is one row.
+        rows_path: keys from the root of a body to its array of rows, or to its only row; () is the body.
+        one_row: whether there is one row, and no array.
         rows_omitted: whether a body without the array has no rows.
         on_bad_value: a value that does not fit its type is an error, or NULL and counted in `bad_values`;
             with 'text' all fields are VARCHAR and hold a string's content or any other value's JSON text.
@@ -89,9 +89,10 @@ class Stage:
         resource: str,
         columns: Sequence[Column],
         echoes: Sequence[Column] = (),
-        rows_path: tuple[str, ...] | None = (),
+        rows_path: tuple[str, ...] = (),
         on_bad_value: OnBadValue = "error",
         *,
+        one_row: bool = False,
         rows_omitted: bool = False,
     ) -> None:
         self.resource = resource
@@ -102,14 +103,19 @@ class Stage:
         self._echoes = tuple(echoes)
         self._on_bad_value = on_bad_value
         self._pages = 0
-        self._path = "$" + "".join(f".{key}" for key in rows_path or ())
+        path = ".".join(("$", *rows_path))
+        self._declared = f"The row is declared at {path}." if one_row else f"Rows are declared at {path}."
+        key = "row" if one_row else "rows"
+        self._remedy = f"Correct {key} in the manifest if the API means this body as it is."
+        if not one_row:
+            self._remedy += f" One object is declared as row: {path}"
 
         self._codecs = [_codec(c.type, on_bad_value) for c in columns]
         # An echo that fills the gaps of a field is read by the rules of that field.
         by_name = {c.name: codec for c, codec in zip(columns, self._codecs, strict=True)}
         self._echo_codecs = [by_name.get(e.name) or _codec(e.type, "error") for e in echoes]
         try:
-            names, place = [c.name for c in columns], (rows_path, rows_omitted)
+            names, place = [c.name for c in columns], (rows_path, one_row, rows_omitted)
             self._quick = _RowReader(names, [c.read for c in self._codecs], *place)
             self._raw = _RowReader(names, [msgspec.Raw] * len(columns), *place)
         except (ValueError, TypeError) as e:
@@ -218,13 +224,13 @@ class Stage:
         if isinstance(refused, RecursionError):
             reason = "It nests too deep."
         elif isinstance(refused, msgspec.ValidationError):
-            reason = f"Rows are declared at {self._path}. {refused}"
+            reason = f"{self._declared} {refused}"
         else:
             reason = f"It is no JSON text in UTF-8: {refused}"
         return DataError(
             f"{self.resource}: page {number} does not have the declared shape",
             reason=reason,
-            remedy="Correct rows in the manifest if the API means this body as it is.",
+            remedy=self._remedy,
             detail=_short(body),
         )
 
@@ -276,7 +282,12 @@ class _RowReader:
     """The strict reader of one body: from bytes to row objects with attributes c0, c1, ..."""
 
     def __init__(
-        self, names: Sequence[str], types: Sequence[Any], rows_path: tuple[str, ...] | None, rows_omitted: bool
+        self,
+        names: Sequence[str],
+        types: Sequence[Any],
+        rows_path: tuple[str, ...],
+        one_row: bool,
+        rows_omitted: bool,
     ) -> None:
         fields: list[tuple[str, Any, Any]] = [
             (f"c{i}", type_, msgspec.Raw(_NULL)) if type_ is msgspec.Raw else (f"c{i}", type_ | None, None)
@@ -284,20 +295,20 @@ class _RowReader:
         ]
         rename = {f"c{i}": name for i, name in enumerate(names)}
         body: Any = msgspec.defstruct("Row", fields, rename=rename, gc=False)
-        if rows_path is not None:
+        if not one_row:
             body = list[body]
-        for i, key in enumerate(reversed(rows_path or ())):
+        for i, key in enumerate(reversed(rows_path)):
             default = msgspec.field(default_factory=list) if rows_omitted and i == 0 else msgspec.field()
             body = msgspec.defstruct("Body", [("inner", body, default)], rename={"inner": key})
         self._decode = msgspec.json.Decoder(body).decode
-        self._depth = len(rows_path or ())
-        self._single = rows_path is None
+        self._depth = len(rows_path)
+        self._one_row = one_row
 
     def rows(self, body: bytes) -> list[Any]:
         found = self._decode(body)
         for _ in range(self._depth):
             found = found.inner
-        return [found] if self._single else found
+        return [found] if self._one_row else found
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,8 @@ class StagedTable:
         fields: the fields to keep.
         echoes: parameters whose sent values become columns, or fill gaps of the field of their name.
         synonyms: further names of fields: parameter name -> field name.
-        rows: keys to the array of rows in a body, None when the body is one row.
+        rows: keys to the array of rows in a body, or to the only row.
+        one_row: whether a body has one row and no array.
         rows_omitted: whether a body without the array has no rows.
         binary: whether a body is a file's bytes, and no JSON.
         on_bad_value: see `Stage`.
@@ -45,9 +46,10 @@ class StagedTable:
         fields: Sequence[Field],
         echoes: Sequence[Parameter],
         synonyms: Mapping[str, str],
-        rows: tuple[str, ...] | None,
+        rows: tuple[str, ...],
         on_bad_value: OnBadValue = "error",
         *,
+        one_row: bool = False,
         rows_omitted: bool = False,
         binary: bool = False,
     ) -> None:
@@ -64,7 +66,15 @@ class StagedTable:
             self._stage = BlobStage(duck, quoted(self._rows), columns, filled)
         else:
             self._stage = Stage(
-                duck, quoted(self._rows), resource, columns, filled, rows, on_bad_value, rows_omitted=rows_omitted
+                duck,
+                quoted(self._rows),
+                resource,
+                columns,
+                filled,
+                rows,
+                on_bad_value,
+                one_row=one_row,
+                rows_omitted=rows_omitted,
             )
         if synonyms:
             named = ", ".join(f"{quoted(key)} AS {quoted(parameter)}" for parameter, key in synonyms.items())

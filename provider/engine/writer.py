@@ -234,10 +234,17 @@ class Writer:
         if streams:
             return StagedTable(self._duck, name, plan.resource.id, _shape(plan).fields, (), {}, ())
         method = plan.actions[0].method
-        rows = method.rows if method.is_list else None
-        synonyms = plan.returning.synonyms if plan.returning is not None else {}
-        omitted = method.rows_omitted
-        return StagedTable(self._duck, name, plan.resource.id, method.returns, (), synonyms, rows, rows_omitted=omitted)
+        return StagedTable(
+            self._duck,
+            name,
+            plan.resource.id,
+            method.returns,
+            (),
+            plan.returning.synonyms if plan.returning is not None else {},
+            method.rows,
+            one_row=not method.is_list,
+            rows_omitted=method.rows_omitted,
+        )
 
     def _stream(self, plan: WritePlan, planned: Sequence[Planned], text: Text) -> tuple[Result, str]:
         """Send a call that is answered with events; they are the result. Errors as `write`, from reading them too."""

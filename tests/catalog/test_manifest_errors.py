@@ -90,6 +90,11 @@ def test_an_unknown_pagination(tmp_path: Path) -> None:
     )
 
 
+def test_one_row_and_a_list_exclude_each_other(tmp_path: Path) -> None:
+    _, summary = error_of(tmp_path, change("        rows: $.data\n", "        row: $.data\n"))
+    assert summary.startswith("row is one object, and rows, rows_omitted and paginate are about a list")
+
+
 def test_a_key_that_is_no_field(tmp_path: Path) -> None:
     text, _ = error_of(tmp_path, change("key: {id: order_id}", "key: {ids: order_id}"))
     assert text.startswith('key "ids" is no field\n  shop.yaml:10:11\n')

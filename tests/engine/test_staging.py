@@ -287,7 +287,7 @@ WRONG = [
 def test_a_wrong_shape_is_an_error_never_zero_rows(duck: Any, path: Any, body: bytes, named: str, policy: str) -> None:
     for columns in ({}, {"v": INTEGER}, {"v": ANY}):
         duck.execute('DROP TABLE IF EXISTS "s"')
-        staged = stage(duck, columns, rows_path=path, on_bad_value=policy)
+        staged = stage(duck, columns, rows_path=path or (), one_row=path is None, on_bad_value=policy)
         with pytest.raises(DataError) as caught:
             staged.append([Page(body)])
         assert named in str(caught.value)
@@ -303,13 +303,36 @@ def test_a_wrong_shape_is_an_error_never_zero_rows(duck: Any, path: Any, body: b
         ((), b" [] ", []),
         ((), b'[{"v":1},{"v":2}]', [(1,), (2,)]),
         (("a", "b"), b'{"x":[1],"a":{"b":[{"v":3}],"c":{}}}', [(3,)]),
-        (None, b'{"v":4,"data":[]}', [(4,)]),
-        (None, b"{}", [(None,)]),
     ],
 )
 def test_rows_are_found_where_they_are_declared(duck: Any, path: Any, body: bytes, rows: list[Any]) -> None:
     assert stage(duck, {"v": INTEGER}, rows_path=path).append([Page(body)]) == len(rows)
     assert table(duck) == rows
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "value"),
+    [
+        ((), b'{"v":4,"data":[]}', 4),
+        ((), b"{}", None),
+        (LIST, b'{"v":1,"data":{"v":5}}', 5),
+        (("a", "b"), b'{"a":{"b":{"v":6}}}', 6),
+    ],
+)
+def test_one_row_is_found_where_it_is_declared(duck: Any, path: Any, body: bytes, value: int | None) -> None:
+    assert stage(duck, {"v": INTEGER}, rows_path=path, one_row=True).append([Page(body)]) == 1
+    assert table(duck) == [(value,)]
+
+
+@pytest.mark.parametrize("body", [b'{"v":5}', b'{"data":null}', b'{"data":[{"v":5}]}'])
+def test_a_row_that_is_not_where_it_is_declared_is_an_error(duck: Any, body: bytes) -> None:
+    with pytest.raises(DataError, match=r"The row is declared at \$\.data\."):
+        stage(duck, {"v": INTEGER}, rows_path=LIST, one_row=True).append([Page(body)])
+
+
+def test_an_object_where_rows_are_declared_says_how_one_object_is_declared(duck: Any) -> None:
+    with pytest.raises(DataError, match=r"One object is declared as row: \$\.data"):
+        stage(duck, {"v": INTEGER}, rows_path=LIST).append([Page(b'{"data":{"v":5}}')])
 
 
 @pytest.mark.parametrize("type_", [INTEGER, ANY])

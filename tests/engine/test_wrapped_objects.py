@@ -1,0 +1,69 @@
+"""An API that wraps the object it answers with, as in {"data": {...}}: read, written and called."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import provider
+from tests.rest.webserver import Reply, Seen, web_server
+
+MANIFEST = """\
+provider: garden
+base_url: {default: http://127.0.0.1:9}
+---
+service: beds
+resources:
+  plants:
+    key: {id: plant_id}
+    fields: {id: {type: integer}, name: {type: string}}
+    methods:
+      get_plant: {sql: SELECT, http: 'GET /plants/{plant_id}', row: $.data}
+      list_plants: {sql: SELECT, http: GET /plants, rows: $.data}
+      add_plant: {sql: INSERT, http: POST /plants, row: $.data, body: {name: {required: true}}}
+      water_plant:
+        sql: EXEC
+        http: POST /plants/{plant_id}/water
+        row: $.data.done
+        returns: {litres: {type: number}}
+"""
+
+
+def answer(request: Seen) -> Reply:
+    match request.method, request.path:
+        case "POST", "/plants":
+            return Reply(201, {"data": {"id": 7, **json.loads(request.body)}})
+        case "POST", _:
+            return Reply(200, {"data": {"done": {"litres": 1.5}}})
+        case _, "/plants":
+            return Reply(200, {"data": [{"id": 3, "name": "Rose"}, {"id": 4, "name": "Tulip"}]})
+    return Reply(200, {"data": {"id": int(request.path.rpartition("/")[2]), "name": "Rose"}})
+
+
+@pytest.fixture
+def garden(tmp_path: Path) -> Iterator[provider.Connection]:
+    (tmp_path / "garden.yaml").write_text(MANIFEST, encoding="utf-8")
+    with (
+        web_server(answer) as server,
+        provider.connect(manifests=[str(tmp_path)], base_urls={"garden": server.url}) as connection,
+    ):
+        yield connection
+
+
+@pytest.mark.parametrize(
+    ("sql", "rows"),
+    [
+        ("SELECT id, name FROM garden.beds.plants WHERE id = 3", [(3, "Rose")]),
+        ("SELECT name FROM garden.beds.plants WHERE id IN (3, 5)", [("Rose",), ("Rose",)]),
+        ("SELECT id FROM garden.beds.plants ORDER BY id", [(3,), (4,)]),
+        ("INSERT INTO garden.beds.plants (name) VALUES ('Iris') RETURNING id, name", [(7, "Iris")]),
+        ("EXEC garden.beds.plants.water_plant @plant_id=3", [(1.5,)]),
+    ],
+)
+def test_the_object_in_the_wrapper_is_the_row(
+    garden: provider.Connection, sql: str, rows: list[tuple[object, ...]]
+) -> None:
+    assert garden.execute(sql).fetchall() == rows
