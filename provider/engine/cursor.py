@@ -40,6 +40,8 @@ class Result(Protocol):
     def ending(self) -> str: ...
     @property
     def is_text(self) -> bool: ...
+    @property
+    def is_lines(self) -> bool: ...
 
 
 class Cursor:
@@ -76,6 +78,11 @@ class Cursor:
     def is_text(self) -> bool:
         """Whether the rows are pieces of one text, as with the hint STREAM."""
         return self._result is not None and self._result.is_text
+
+    @property
+    def is_lines(self) -> bool:
+        """Whether the last column has the lines of one text, as EXPLAIN and SHOW INSERT have them."""
+        return self._result is not None and self._result.is_lines
 
     def execute(self, sql: str, parameters: Parameters = None) -> Self:
         """Run one statement, or several separated by semicolons; the last one's rows stay.

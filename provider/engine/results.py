@@ -25,7 +25,8 @@ class DuckResult:
     A connection holds one result at a time; when another statement needs it, `detach` reads what is left
     into memory first, so that cursors do not disturb one another.
 
-    Nothing happens at its end (`ending`), and it is no text in pieces (`is_text`); a stream differs in that.
+    Nothing happens at its end (`ending`), and it is no text in pieces (`is_text`); a stream differs in that. Its rows
+    may be the lines of a text (`is_lines`).
 
     Args:
         convert: makes our error of one of DuckDB's.
@@ -50,6 +51,7 @@ class DuckResult:
         self._at = 0
         self._begun = False
         self.rowcount = rowcount
+        self.is_lines = False
         self.description: Description | None = None
         if has_rows and duck.description is not None:
             self.description = tuple((d[0], str(d[1]), None, None, None, None, None) for d in duck.description)

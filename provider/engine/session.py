@@ -209,7 +209,8 @@ class Session:
             case Show(what="TABLES"):
                 return self._rows(("name", "description"), self._tables.listed(), statement.text, statement)
             case Show():
-                return self._rows(*show(statement, self._catalog), statement.text, statement)
+                shown = self._rows(*show(statement, self._catalog), statement.text, statement)
+                return _lines(shown) if statement.what == "INSERT" else shown
             case Describe():
                 described = describe(statement, self._catalog)
                 if described is None:
@@ -520,7 +521,7 @@ class Session:
                 # A local statement's plan is DuckDB's to tell.
                 head = "EXPLAIN ANALYZE " if statement.analyze else "EXPLAIN "
                 local = Plan(head + plan.sql.lstrip(), (), plan.arguments)
-                return self._execute(local, statement.text, arguments)
+                return _lines(self._execute(local, statement.text, arguments))
         explanation = self._explanation(inner)
         lines = []
         if statement.analyze:
@@ -531,8 +532,8 @@ class Session:
             lines = self._analyze(inner, arguments, explanation)
         if statement.as_json:
             text = json.dumps(explanation, indent=2, ensure_ascii=False)
-            return self._rows(("plan",), [(text,)], statement.text)
-        return self._rows(("plan",), [(line,) for line in as_text(explanation) + lines], statement.text)
+            return _lines(self._rows(("plan",), [(text,)], statement.text))
+        return _lines(self._rows(("plan",), [(line,) for line in as_text(explanation) + lines], statement.text))
 
     def _analyze(self, query: Query, arguments: Mapping[str, object], explanation: Explanation) -> list[str]:
         """Run a query for its account: what each scan really did, and the totals."""
@@ -689,6 +690,12 @@ class Session:
             raise translate(e, text, plan) from None
         finally:
             quietly(self._duck, executor.drop_tables)
+
+
+def _lines(result: tuple[DuckResult, str]) -> tuple[DuckResult, str]:
+    """The same result, which is to be read as the lines of a text."""
+    result[0].is_lines = True
+    return result
 
 
 def _too_deep() -> NotSupportedError:

@@ -194,6 +194,11 @@ class EventResult:
         """Whether the rows are pieces of one text."""
         return self._shape.is_text
 
+    @property
+    def is_lines(self) -> bool:
+        """Whether the rows are lines of one text: they are events, or pieces."""
+        return False
+
     def fetch(self, size: int | None) -> list[Row]:
         """The rows that have come, at most `size`, or all up to the end; none when there are no more.
 

@@ -353,6 +353,7 @@ class _Session:
         self._diagnostics = diagnostics
         self._write = write
         self._render = render.FORMATS[format_name]
+        self._is_for_people = format_name == "table"
         # Tables of several statements are divided for the eye; formats for machines have nothing between them.
         self._gap = "\n" if format_name in ("table", "markdown") else ""
         self._style = style
@@ -370,6 +371,8 @@ class _Session:
         self._divide()
         if cursor.is_text:
             self._print_text(cursor)
+        elif cursor.is_lines and self._is_for_people:
+            self._print_lines(cursor)
         else:
             self._print(cursor)
 
@@ -392,6 +395,11 @@ class _Session:
                 self._write("\n")
             output.flush()
         self._diagnostics.note(cursor.message)
+
+    def _print_lines(self, cursor: Cursor) -> None:
+        """A plan or a statement, whole: to be read, or copied, without a box."""
+        for rows in _batches(cursor):
+            self._write("".join(f"{str(row[-1]).rstrip()}\n" for row in rows))
 
     def _print(self, cursor: Cursor) -> None:
         from provider.interfaces.render import Column

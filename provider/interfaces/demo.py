@@ -162,7 +162,9 @@ WHERE thread_id = '{{ thread }}' AND run_id = '{{ run }}'"""
             return []
         rows = cursor.fetchall()
         columns = [Column(d[0], d[1]) for d in cursor.description]
-        if write is not None:
+        if write is not None and cursor.is_lines:
+            write("".join(f"{row[-1]}\n" for row in rows))
+        elif write is not None:
             shown = [i for i, c in enumerate(columns) if not only or c.name in only]
             cells = [tuple(row[i] for i in shown) for row in rows]
             table([columns[i] for i in shown], [cells], write, Style(max_width=_WIDTH))

@@ -21,7 +21,7 @@ def test_the_tour_runs_to_its_end(apiql: Run, monkeypatch: pytest.MonkeyPatch) -
     for step in steps:
         sentence, statement, result = re.fullmatch(r"(.+)\n((?:.+\n)+?.*;)\n\n((?:.*\n)+)", step).groups()  # type: ignore[union-attr]
         assert sentence.endswith(".")
-        assert result.startswith("+-")
+        assert result.startswith("scan 1: " if statement.startswith("EXPLAIN") else "+-")
         verbs.append(statement.split()[0])
     assert verbs == ["SELECT", "SELECT", "EXPLAIN", "INSERT", "EXEC", "SELECT", "SELECT", "UPDATE", "DELETE"]
     assert "| completed |" in steps[5]

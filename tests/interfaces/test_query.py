@@ -364,6 +364,28 @@ def test_a_terminal_cuts_long_values_and_says_how_to_see_them(apiql: Run, on_ter
         assert whole.err == "(1 row)\n"
 
 
+def test_a_plan_is_whole_on_a_terminal(on_terminal: Run, emulator: Emulator) -> None:
+    sql = f"EXPLAIN SELECT id FROM openai.assistants.threads WHERE id = 'thread_{'x' * 80}'"
+    ran = on_terminal("query", sql)
+    assert f"\n  request    GET /threads/thread_{'x' * 80}\n" in ran.out
+    assert ran.out.startswith("scan 1: openai.assistants.threads\n")
+    assert ran.err == ""
+
+
+def test_the_statement_of_show_insert_can_be_run_as_it_is_printed(apiql: Run) -> None:
+    ran = apiql("query", "SHOW INSERT /*+ REQUIRED */ INTO openai.assistants.assistants")
+    assert ran.out == "INSERT INTO openai.assistants.assistants (\n  model\n)\nSELECT\n  '{{ model }}'\n"
+
+
+def test_duckdbs_own_plan_is_no_box_in_a_box(apiql: Run) -> None:
+    assert apiql("query", "EXPLAIN SELECT 1").out.startswith("┌─")
+
+
+def test_a_plan_is_rows_for_machines(apiql: Run) -> None:
+    ran = apiql("query", "-o", "csv", "EXPLAIN SELECT id FROM openai.assistants.assistants")
+    assert ran.out.startswith("plan\nscan 1: openai.assistants.assistants\n")
+
+
 # -- transactions --------------------------------------------------------------------------------
 
 
