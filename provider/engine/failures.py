@@ -24,6 +24,7 @@ from provider.errors import (
     did_you_mean,
 )
 from provider.plan.physical import Plan
+from provider.sql.misspelt import misspelt
 from provider.sql.scanner import Text
 
 #: Most specific first: DuckDB's classes inherit from one another.
@@ -57,8 +58,17 @@ def translate(error: duckdb.Error, text: Text, plan: Plan | None) -> Error:
     missing = _missing_column(message)
     if missing is not None and plan is not None and plan.scans:
         return _no_column(*missing, text, plan)
+    if kind is ParseError and (found := misspelt(text, _stopped(text, message))):
+        return found
     name = extra.get("name") or _quoted_name(message)
     return kind(message.strip().rstrip("!"), place=_place(text, name))
+
+
+def _stopped(text: Text, message: str) -> int | None:
+    """Where DuckDB's parser stopped reading, as far as its message tells: behind the word that it names."""
+    named = re.search(r'syntax error at or near "(.+)"', message, re.DOTALL)
+    found = list(re.finditer(rf"(?<!\w){re.escape(named[1])}(?!\w)", text.sql)) if named else []
+    return found[0].end() if len(found) == 1 else None
 
 
 def _missing_column(message: str) -> tuple[str, str] | None:

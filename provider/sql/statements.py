@@ -19,6 +19,7 @@ from sqlglot.tokens import Token, TokenType  # type: ignore[attr-defined]  # re-
 
 from provider.errors import NotSupportedError, ParseError, did_you_mean
 from provider.sql.dialect import Dialect, defined, rewritten
+from provider.sql.misspelt import misspelt, refuse_elsewhere
 from provider.sql.scanner import Text, comments, content, number_placeholders, spans
 
 # sqlglot logs that it falls back to an opaque command; such statements go to DuckDB as they are.
@@ -214,6 +215,7 @@ def parse_one(text: Text) -> Statement:
             if not isinstance(statement, Query):
                 raise ParseError("syntax error: EXEC is no part of this", place=text.place(*execs[0].path_span))
             return replace(statement, execs=execs)
+    refuse_elsewhere(text)
     word = re.match(r"\w*", text.sql[start:])
     match word[0].upper() if word else "":
         case "EXEC":
@@ -289,8 +291,14 @@ def parse_failure(query: Query) -> ParseError:
         description = re.sub(r" for <class '[\w.]*'>|<class '[\w.]*\.(\w+)'>", r"\1", description)
         place = query.text.place(max(0, end - width), end)
         remedy = "Write PIVOT behind FROM: SELECT * FROM (PIVOT ...)." if _PIVOT.match(query.text.sql) else ""
+        if found := misspelt(query.text, end):
+            return found
         return ParseError(f"syntax error: {description}", place=place, remedy=remedy)
-    return ParseError(f"syntax error: {problem}")
+    if problem is None:
+        # DuckDB knows such a statement, but not about resources.
+        start, stop = content(query.text.sql)
+        return ParseError("this statement cannot name resources", place=query.text.place(start, stop))
+    return misspelt(query.text) or ParseError(f"syntax error: {problem}")
 
 
 def _write(text: Text, start: int) -> Statement:
@@ -493,6 +501,12 @@ def _show(text: Text) -> Show | None:
     extended = bool(tokens.take("EXTENDED"))
     what = tokens.take("PROVIDERS", "SERVICES", "RESOURCES", "METHODS", "INSERT", "SETTINGS", "TABLES")
     if not what:
+        # DuckDB's SHOW has a scope for tables only.
+        if extended or tokens.ahead(1).upper() in ("IN", "FROM"):
+            words = ("PROVIDERS", "SERVICES", "RESOURCES", "METHODS", "SETTINGS", "TABLES")
+            usage = tokens.usage
+            tokens.usage = f"{near}\n{usage}" if (near := did_you_mean(tokens.word(), words)) else usage
+            raise tokens.error(f'there is no SHOW "{tokens.now.text if tokens.now else ""}"')
         return None
     if what == "TABLES" and not _OWN_TABLES.search(text.sql):
         return None

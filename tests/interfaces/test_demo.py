@@ -18,10 +18,11 @@ def test_the_tour_runs_to_its_end(apiql: Run, monkeypatch: pytest.MonkeyPatch) -
     assert (ran.code, ran.err) == (0, "")
     steps = re.split(r"^-- \d+\. ", ran.out, flags=re.MULTILINE)[1:]
     verbs = []
+    assert "scan 1: openai.assistants.messages\n" in steps[2]
     for step in steps:
         sentence, statement, result = re.fullmatch(r"(.+)\n((?:.+\n)+?.*;)\n\n((?:.*\n)+)", step).groups()  # type: ignore[union-attr]
         assert sentence.endswith(".")
-        assert result.startswith("scan 1: " if statement.startswith("EXPLAIN") else "+-")
+        assert result.startswith(("+-", "scan 1: "))
         verbs.append(statement.split()[0])
     assert verbs == ["SELECT", "SELECT", "EXPLAIN", "INSERT", "EXEC", "SELECT", "SELECT", "UPDATE", "DELETE"]
     assert "| completed |" in steps[5]
