@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 import duckdb
 
 from provider.catalog.catalog import Resource, spelling
+from provider.catalog.loader import Catalog
 from provider.errors import (
     BindError,
     Cancelled,
@@ -16,6 +20,7 @@ from provider.errors import (
     DataError,
     Error,
     IntegrityError,
+    ManifestError,
     NotSupportedError,
     OperationalError,
     ParseError,
@@ -25,7 +30,7 @@ from provider.errors import (
 )
 from provider.plan.physical import Plan
 from provider.sql.misspelt import misspelt
-from provider.sql.scanner import Text
+from provider.sql.scanner import Text, bare
 
 #: Most specific first: DuckDB's classes inherit from one another.
 _CLASSES: tuple[tuple[type[Exception], type[Error]], ...] = (
@@ -44,8 +49,11 @@ _CLASSES: tuple[tuple[type[Exception], type[Error]], ...] = (
 )
 
 
-def translate(error: duckdb.Error, text: Text, plan: Plan | None) -> Error:
-    """Our error for one of DuckDB's, with the place in the user's statement where it can be told."""
+def translate(error: duckdb.Error, text: Text, plan: Plan | None, catalog: Catalog | None = None) -> Error:
+    """Our error for one of DuckDB's, with the place in the user's statement where it can be told.
+
+    The catalog says what a name may have meant that is no table's.
+    """
     kind, message, extra = _parts(error)
     # "LINE 1: ..." quotes the statement with the staged tables in it; the place says it better.
     message = re.split(r"\n+(?:LINE \d+:|Candidate bindings:)", message)[0]
@@ -60,6 +68,8 @@ def translate(error: duckdb.Error, text: Text, plan: Plan | None) -> Error:
         return _no_column(*missing, text, plan)
     if kind is ParseError and (found := misspelt(text, _stopped(text, message))):
         return found
+    if catalog is not None and (m := _NO_TABLE.match(message)):
+        return _no_table(m[1], message, text, catalog)
     name = extra.get("name") or _quoted_name(message)
     return kind(message.strip().rstrip("!"), place=_place(text, name))
 
@@ -69,6 +79,42 @@ def _stopped(text: Text, message: str) -> int | None:
     named = re.search(r'syntax error at or near "(.+)"', message, re.DOTALL)
     found = list(re.finditer(rf"(?<!\w){re.escape(named[1])}(?!\w)", text.sql)) if named else []
     return found[0].end() if len(found) == 1 else None
+
+
+_NO_TABLE = re.compile(r'Table with name "?([\w.]+)"? does not exist')
+_SHOWN = ("PROVIDERS", "SERVICES", "RESOURCES", "METHODS", "SETTINGS")
+
+
+def _no_table(name: str, message: str, text: Text, catalog: Catalog) -> BindError:
+    """The error for a table that does not exist, with what there is of that name."""
+    place, (first, _, rest) = _place(text, name), name.partition(".")
+    if catalog.has_provider(first):
+        services = catalog.services(first)
+        if not rest:
+            remedy = f"A resource is named provider.service.resource: SHOW SERVICES IN {first}"
+            return BindError(f'"{name}" is a provider, and no table', place=place, remedy=remedy)
+        if spelling(rest, services) is not None:
+            remedy = f"A resource is named provider.service.resource: SHOW RESOURCES IN {name}"
+            return BindError(f'"{name}" is a service, and no table', place=place, remedy=remedy)
+        summary, remedy = f'provider "{first}" has no service "{rest}"', did_you_mean(rest, services)
+        return BindError(summary, place=place, remedy=remedy)
+    summary = message.strip().rstrip("!")
+    if bare(text.sql).upper().startswith("SHOW"):
+        meant = difflib.get_close_matches(name.upper(), _SHOWN, cutoff=0.8)
+        return BindError(summary, place=place, remedy=f"Did you mean SHOW {meant[0]}?" if meant else "")
+    resources = list(_resources(catalog))
+    near = difflib.get_close_matches(name.lower(), [r.rpartition(".")[2].lower() for r in resources], cutoff=0.8)
+    meant = [r for n in near for r in resources if r.rpartition(".")[2].lower() == n]
+    remedy = f"Did you mean {' or '.join(dict.fromkeys(meant))}?" if meant else ""
+    return BindError(summary, place=place, remedy=remedy)
+
+
+def _resources(catalog: Catalog) -> Iterator[str]:
+    """The names of all resources, as far as the manifests can be read."""
+    for provider in catalog.providers:
+        with suppress(ManifestError, BindError):
+            for service in catalog.services(provider):
+                yield from (r.id for r in catalog.service(provider, service).resources.values())
 
 
 def _missing_column(message: str) -> tuple[str, str] | None:
@@ -95,7 +141,10 @@ def _no_column(qualifier: str, column: str, text: Text, plan: Plan) -> BindError
     names = [f.name for r in resources.values() for f in r.fields]
     names += [p for r in resources.values() for p in r.key.values()]
     summary = f'column "{column}" not found in {" and ".join(resources)}'
-    return BindError(summary, place=place, remedy=did_you_mean(column, names))
+    remedy = did_you_mean(column, names)
+    if place is not None and place.text[place.start - 1 : place.start] == '"' and remedy.startswith("Candidates"):
+        remedy = f"Double quotes stand around names; a string is '{column}'.\n{remedy}"
+    return BindError(summary, place=place, remedy=remedy)
 
 
 def _parts(error: duckdb.Error) -> tuple[type[Error], str, dict[str, str]]:

@@ -608,7 +608,11 @@ class Session:
         """
         missing = [n for n in plan.arguments if n not in arguments]
         if missing:
-            raise ProgrammingError(f"no value for the parameter{'s' if len(missing) > 1 else ''} {_listed(missing)}")
+            raise ProgrammingError(
+                f"no value for the parameter{'s' if len(missing) > 1 else ''} {_listed(missing)}",
+                remedy="Give values with the statement: execute(sql, [...]) for ?, execute(sql, {...}) for $name."
+                " On the command line `-p name=VALUE` fills $name.",
+            )
         executor = Executor(plan, self._duck, self._catalog, arguments, self._gateway.report, self._on_bad_value)
         used = {n: arguments[n] for n in plan.arguments}
         try:
@@ -625,7 +629,9 @@ class Session:
                     reusing(self._cache, lifetime, self._gateway) as reuse,
                 ):
                     executor.fetch(fetcher, reuse)
-            result = self._result(plan.sql, used, lambda e: translate(e, text, plan), executor.drop_tables)
+            result = self._result(
+                plan.sql, used, lambda e: translate(e, text, plan, self._catalog), executor.drop_tables
+            )
             if called is not None:
                 result[0].detach()  # its tables go with this statement
                 return result[0], result[1] or called.message
@@ -633,7 +639,7 @@ class Session:
         except duckdb.Error as e:
             self._gateway.noticed()
             quietly(self._duck, executor.drop_tables)
-            raise translate(e, text, plan) from None
+            raise translate(e, text, plan, self._catalog) from None
         except BaseException:
             self._gateway.noticed()
             quietly(self._duck, executor.drop_tables)
@@ -687,7 +693,7 @@ class Session:
             self._duck.execute(f"PREPARE __apiql_check AS {plan.sql}")
             self._duck.execute("DEALLOCATE __apiql_check")
         except duckdb.Error as e:
-            raise translate(e, text, plan) from None
+            raise translate(e, text, plan, self._catalog) from None
         finally:
             quietly(self._duck, executor.drop_tables)
 

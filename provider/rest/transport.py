@@ -295,7 +295,7 @@ class Transport:
             raise _refusal(
                 request,
                 "Plain http to another machine can be read and changed on the way.",
-                "Use https, or allow plain http for this provider explicitly.",
+                "Use https, or connect(allow_plain_http=True) in Python where the way there is safe.",
             )
         # Through a proxy, "this machine" would mean the proxy's.
         proxy = _environment_proxy(url.scheme, host) if self._environment_proxies and not local else None
@@ -601,7 +601,9 @@ def _explain(request: Request, lost: _Lost, timeouts: Timeouts, limits: Limits) 
         reason = f"The proxy answered {cause.status} {cause.message}."
         return _failure(f"{place}: the proxy refused", reason, sent=sent)
     if isinstance(cause, aiohttp.ClientConnectorError):
-        return _failure(f"{place}: cannot connect", str(cause.os_error), sent=sent)
+        reason = re.sub(r"^\[Errno -?\d+\] ", "", str(cause.os_error)).rstrip(".") + "."
+        remedy = "Does a server answer there, and is that the right base URL?"
+        return _failure(f"{place}: cannot connect", reason, remedy, sent=sent)
     if isinstance(cause, aiohttp.ClientResponseError) and _too_long(cause):
         reason = f"A line of its head is larger than max_header_bytes = {limits.max_header_bytes} bytes."
         return _failure(f"{place}: the answer cannot be used", reason, sent=sent, permanent=True)

@@ -427,8 +427,9 @@ def test_a_single_page_with_fewer_rows_than_its_total_is_an_error() -> None:
          "the list may be cut short.\n  $ has: data, nxt"),
         (CURSOR, {"data": [], "more": 1}, "$.more is neither true nor false"),
         (CURSOR, {"data": [], "more": True}, "$.more is true, but $.next has no cursor"),
-        (CURSOR, {"data": [], "more": True, "next": {"id": 1}}, "the answer is no page: Expected"),
-        (CURSOR, [], "the answer is no page: Expected `object`, got `array`"),
+        (CURSOR, {"data": [], "more": True, "next": {"id": 1}},
+         "the answer is no page of rows\n  It cannot be read: Expected"),
+        (CURSOR, [], "the answer is no page of rows\n  It cannot be read: Expected `object`, got `array`"),
         (CURSOR | {"more": None}, {"data": []}, "the answer has no $.next\n"),
         (CURSOR | {"more": None, "next": "$.meta.next"}, {"data": [], "meta": {"following": "x"}},
          "the answer has no $.meta.next\n  It says whether more pages follow; without it the list may be cut short.\n"

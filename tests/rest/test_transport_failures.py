@@ -112,6 +112,9 @@ async def test_a_refused_connection_says_that_nothing_was_sent() -> None:
         with fails(UNSENT) as caught:
             await client.send(Request("POST", f"http://127.0.0.1:{port}/v1/threads", (), b"{}"))
         assert str(caught.value).startswith(f"POST http://127.0.0.1:{port}/v1/threads: cannot connect")
+        assert caught.value.reason.endswith(f"('127.0.0.1', {port}). Nothing was sent.")
+        assert "Errno" not in caught.value.reason
+        assert "right base URL?" in caught.value.remedy
 
 
 @scenario

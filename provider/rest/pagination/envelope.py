@@ -115,7 +115,11 @@ class Reading:
             body = reader.decode(answer.body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as e:
             call = answer.call
-            raise DataError(f"{call.http_method} {call.path}: the answer is no page: {e}") from None
+            raise DataError(
+                f"{call.http_method} {call.path}: the answer is no page of rows",
+                reason=f"It cannot be read: {e}" if answer.body else "It is empty.",
+                remedy="Is the base URL that of the API, and does the manifest say what this method answers?",
+            ) from None
         page = Page(answer, self.rows, {path: get(body) for path, get in reader.values})
         if reader.rows is None:
             return page
