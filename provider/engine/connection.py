@@ -224,6 +224,8 @@ class Connection:
             except duckdb.Error as e:
                 raise _translated(e) from None
             opened.callback(self._duck.close)
+            # DuckDB would carry a query that Ctrl-C has stopped to its end before it closes.
+            opened.callback(self._duck.interrupt)
             self._opened = opened.pop_all()
         self._closed = False
         # A name that is no table must be an error, not whatever Python variable happens to have that name.

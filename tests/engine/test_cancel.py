@@ -206,6 +206,17 @@ def test_ctrl_c_stops_duckdb(conn: Any) -> None:
     assert conn.execute("SELECT 1").fetchall() == [(1,)]
 
 
+def test_a_connection_whose_query_ctrl_c_has_stopped_closes_at_once() -> None:
+    with provider.connect() as conn:
+        cursor = conn.cursor()
+        thread = later(lambda: cursor._watch and cursor._watch._running, interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            cursor.execute(LONG_JOIN).fetchall()
+        thread.join()
+        begun = time.monotonic()
+    assert time.monotonic() - begun < 5
+
+
 def test_a_statement_that_takes_too_long_says_what_was_done(slow: Silent) -> None:
     with connect(slow, statement_timeout=0.3) as conn:
         with pytest.raises(Timeout, match=r"not done within 0\.3 s") as caught:
