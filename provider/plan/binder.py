@@ -8,7 +8,7 @@ from sqlglot import exp
 
 from provider.catalog.catalog import Method, Resource, spelling
 from provider.errors import BindError, NotSupportedError, Place, did_you_mean
-from provider.plan.blocks import Block, Cte, Join, Relation, Tree, narrowed
+from provider.plan.blocks import Block, Cte, Join, Relation, Tree, leaves, narrowed
 from provider.plan.claims import Among, Equal, claims, conjuncts
 from provider.plan.grouping import is_of_groups
 from provider.plan.names import Names, quoted_path
@@ -181,6 +181,7 @@ class Binder:
                 # The last column of ASOF is compared by >=.
                 kind = exp.GTE if method == "ASOF" and i == len(using or ()) - 1 else exp.EQ
                 on += (kind(this=sides[0], expression=sides[1]),)
+        block.sides[id(join)] = leaves(left) + leaves(right)
         return Join(side or "INNER", left, right, on, using, is_nearest=method == "ASOF")
 
     def _tree(self, node: exp.Expr, block: Block, scope: dict[str, Cte]) -> Tree:

@@ -13,7 +13,7 @@ from sqlglot import exp
 
 from provider.catalog.types import FieldType
 from provider.plan.binder import Binder
-from provider.plan.blocks import Block, Relation
+from provider.plan.blocks import Block, Relation, column_of
 from provider.plan.claims import (
     Among,
     Claim,
@@ -143,7 +143,7 @@ class Bindings:
                     yield right
         for other, column in equal:
             if other is not relation:
-                value = exp.column(column, table=other.alias, quoted=True)
+                value = column_of(other, column)
                 yield FromRelations(value, frozenset([other]), other.block)
                 if other.block is not block:
                     yield from (s for s in self.sources(other, column) if _is_usable(s, relation))
@@ -478,7 +478,7 @@ def _is_invertible(type_: FieldType | None, to: exp.DataType) -> bool:
 
 def _as_source(slot: Slot) -> Source:
     relation, name = slot
-    value = exp.column(name, table=relation.alias, quoted=True)
+    value = column_of(relation, name)
     return FromRelations(value, frozenset([relation]), relation.block)
 
 

@@ -65,6 +65,13 @@ class Relation:
         return found.name if found else None
 
 
+def column_of(relation: Relation, name: str) -> exp.Column:
+    """A column of a relation, wherever it is put; `meta["of"]` tells which of several relations of that alias."""
+    column = exp.column(name, table=relation.alias, quoted=True)
+    column.meta["of"] = relation.node.meta["relation"]
+    return column
+
+
 @dataclass(eq=False, slots=True)
 class Cte:
     """A common table expression and its uses."""
@@ -98,6 +105,15 @@ class Join:
 Tree = Relation | Join
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a name stands: in the ON of these joins, as ids, inner before outer; in ORDER BY; in a query at all."""
+
+    joins: tuple[int, ...] = ()
+    orders: bool = False
+    in_query: bool = False
+
+
 @dataclass(eq=False, slots=True)
 class Block:
     """One SELECT."""
@@ -119,6 +135,10 @@ class Block:
     #: What `outer` looks for among its rows, and nothing else of them counts: the values before IN.
     sought: tuple[exp.Expr, ...] = ()
     columns: list[exp.Column] = field(default_factory=list)
+    #: What each ON can name, by the id of the join's node: the relations of both sides.
+    sides: dict[int, list[Relation]] = field(default_factory=dict)
+    #: Where nodes stand whose names were looked up, by id, with what stands around them.
+    standings: dict[int, tuple[exp.Expr, Standing]] = field(default_factory=dict)
 
     def held(self, relation: Relation) -> tuple[exp.Expr, ...]:
         """The predicates that hold in each row of the result in which `relation` is not null-extended.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from sqlglot import exp
 
-from provider.plan.blocks import Block, Relation
+from provider.plan.blocks import Block, Relation, Standing
 from provider.plan.claims import is_constant
 from provider.plan.using import merged
 
@@ -14,23 +15,28 @@ from provider.plan.using import merged
 def resolve(column: exp.Column, block: Block) -> tuple[Relation, str] | None:
     """The relation and name that a column means; None when that cannot be told for sure."""
     name, qualifier = column.name, column.table
+    if "of" in column.meta:
+        found = (r for r in visible_from(block) if r.node.meta.get("relation") == column.meta["of"])
+        return next(((r, _spelled(r, name)) for r in found), None)
+    standing = _standing(column, block)
     if qualifier:
         for here in outwards(block):
-            for relation in here.relations:
+            for relation in _seen(standing, here):
                 if relation.alias.lower() == qualifier.lower() and _qualifies(column, relation):
                     return relation, _spelled(relation, name)
         return None
     # Real columns come first, through all enclosing blocks: a parameter must not hide an outer column.
     # But an outer column has one value for all rows, and orders nothing.
-    for here in (block,) if _orders(column) and _takers(name, block) else outwards(block):
+    for here in (block,) if standing.orders and _takers(name, standing, block) else outwards(block):
         givers = merged(here.tree, name)
         if givers:
             return (givers[0], _spelled(givers[0], name)) if len(givers) == 1 else None
-        owners = [r for r in here.relations if r.has(name)]
+        seen = _seen(standing, here)
+        owners = [r for r in seen if r.has(name)]
         if len(owners) == 1:
             return owners[0], name
-        unknown = [r for r in here.relations if r.columns() is None]
-        if not owners and unknown == here.relations and len(unknown) == 1:
+        unknown = [r for r in seen if r.columns() is None]
+        if not owners and unknown == seen and len(unknown) == 1:
             return unknown[0], name
         if owners or unknown:
             return None
@@ -38,7 +44,7 @@ def resolve(column: exp.Column, block: Block) -> tuple[Relation, str] | None:
         behind = aliased(column, here)
         if behind is not None:
             return resolve(behind, here)
-        if takers := _takers(name, here):
+        if takers := _takers(name, standing, here):
             return takers[0] if len(takers) == 1 else None
     return None
 
@@ -54,9 +60,36 @@ def owner_of(column: exp.Column, block: Block) -> Relation | None:
     return found[0] if found is not None else None
 
 
-def _takers(name: str, block: Block) -> list[tuple[Relation, str]]:
+def _takers(name: str, standing: Standing, block: Block) -> list[tuple[Relation, str]]:
     """The relations of a block that have a parameter of a name, with their spelling of it."""
-    return [(r, p) for r in block.relations if (p := r.parameter(name)) is not None]
+    return [(r, p) for r in _seen(standing, block) if (p := r.parameter(name)) is not None]
+
+
+def _seen(standing: Standing, block: Block) -> list[Relation]:
+    """The relations of a block that a name can mean where it stands."""
+    if not standing.in_query:
+        return block.relations
+    return next((block.sides[j] for j in standing.joins if j in block.sides), block.visible())
+
+
+def _standing(column: exp.Column, block: Block) -> Standing:
+    """Where a column stands; what is known of one node is known of all in it, however long a chain of ANDs is."""
+    path: list[exp.Expr] = []
+    here: exp.Expr | None = column
+    while here is not None and id(here) not in block.standings:
+        path.append(here)
+        here = here.parent
+    standing = block.standings[id(here)][1] if here is not None else Standing()
+    for node in reversed(path):
+        match node.parent:
+            case exp.Query():
+                standing = replace(standing, in_query=True, orders=False)
+            case exp.Ordered():
+                standing = replace(standing, orders=True)
+            case exp.Join() if node.arg_key == "on":
+                standing = replace(standing, joins=(id(node.parent), *standing.joins))
+        block.standings[id(node)] = node, standing
+    return standing
 
 
 def _spelled(relation: Relation, name: str) -> str:
@@ -92,11 +125,6 @@ def outwards(block: Block) -> Iterator[Block]:
     while here is not None:
         yield here
         here = here.outer
-
-
-def _orders(column: exp.Column) -> bool:
-    """Whether a column stands in ORDER BY, of its query or of a window."""
-    return isinstance(column.find_ancestor(exp.Ordered, exp.Query), exp.Ordered)
 
 
 def visible_from(block: Block) -> Iterator[Relation]:

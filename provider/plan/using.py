@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlglot import exp
 
-from provider.plan.blocks import Relation, Tree, leaves
+from provider.plan.blocks import Relation, Tree, column_of, leaves
 from provider.plan.syntax import own_nodes
 
 
@@ -70,7 +70,7 @@ def _giver(tree: Tree, name: str) -> Relation | None:
 
 def merged_value(givers: Sequence[Relation], name: str) -> exp.Expr:
     """The value of a column that USING merged; `meta["merged"]` tells a coalesce that stands for it."""
-    columns = [exp.column(name, table=r.alias, quoted=True) for r in givers]
+    columns = [column_of(r, name) for r in givers]
     if len(columns) == 1:
         return columns[0]
     value = exp.Coalesce(this=columns[0], expressions=columns[1:])
