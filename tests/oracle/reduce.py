@@ -211,16 +211,15 @@ def _unused(world: World, case: Case, fails: Fails) -> World:
     """Without the views, resources, tables, filters, orders and small pages that the failure does not need."""
     for view in world.views:
         kept = replace(world, views=tuple(v for v in world.views if v is not view))
-        if not re.search(rf"\b{view.name}\b", case.sql) and fails(kept, case):
+        if not _is_named(view.name, kept, case) and fails(kept, case):
             world = kept
     for resource in world.resources:
         kept = replace(world, resources=tuple(r for r in world.resources if r.name != resource.name))
-        texts = (case.sql, *(v.sql for v in world.views))
-        if not any(re.search(rf"\b{resource.name}\b", t) for t in texts) and fails(kept, case):
+        if not _is_named(resource.name, world, case) and fails(kept, case):
             world = kept
     for table in world.tables:
         kept = replace(world, tables=tuple(t for t in world.tables if t.name != table.name))
-        if not re.search(rf"\b{table.name}\b", case.sql) and fails(kept, case):
+        if not _is_named(table.name, world, case) and fails(kept, case):
             world = kept
     for i, resource in enumerate(world.resources):
         for key in ("query", "sort"):
@@ -236,3 +235,8 @@ def _unused(world: World, case: Case, fails: Fails) -> World:
         if kept != world and fails(kept, case):
             world = kept
     return world
+
+
+def _is_named(name: str, world: World, case: Case) -> bool:
+    """Whether a statement or a view reads something."""
+    return any(re.search(rf"\b{name}\b", text) for text in (case.sql, *(v.sql for v in world.views)))

@@ -458,7 +458,7 @@ class Statements:
             if shared:
                 name = self._one(shared)
                 how = self._one(("INNER", "LEFT", "LEFT", "RIGHT", "FULL"))
-                block.sql += f" {how} JOIN {sql} USING ({name})"
+                block.sql += f' {how} JOIN {sql} USING ("{name}")'
                 left = next(r for r in block.rels if name in r.columns)
                 if rel.needs and frozenset([name]) in rel.needs and how in ("INNER", "LEFT") and left in block.free:
                     rel = Rel(rel.alias, rel.columns, (), rel.constant, rel.star)
@@ -493,6 +493,8 @@ class Statements:
         if rel.constant or len(block.rels) != 1 or block.rels[0].constant:
             return False
         (left,) = block.rels
+        if not (left.star and rel.star):
+            return False  # no parameter that is no field is compared
         shared = left.columns.keys() & rel.columns.keys()
         if not shared or any(left.columns[n] != rel.columns[n] or left.columns[n] in _OPAQUE for n in shared):
             return False

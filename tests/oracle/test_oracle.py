@@ -156,6 +156,14 @@ def test_settings_that_change_orders_and_comparisons_are_obeyed(server: Server, 
         assert oracle.judge(Case(sql)).kind == "same"
 
 
+@pytest.mark.parametrize("end", ["WHERE q.n = 3", "WHERE q.n = 3 LIMIT 1", "WHERE q.n = 3 ORDER BY q.n"])
+def test_rows_that_a_nested_limit_took_are_not_judged(server: Server, end: str) -> None:
+    rows = tuple({"n": i} for i in range(6))
+    listed = Method("list_r", "/r", True, sort=Sort("n", None, "desc", "last"))
+    with opened(server, World((Resource("r", {"n": "integer"}, (listed,), {}, rows),), ())) as oracle:
+        assert oracle.judge(Case(f"SELECT q.n FROM (SELECT n FROM w.s.r LIMIT 3) AS q {end}")).kind == "vague"
+
+
 def test_statement_asks_for_nothing_twice(server: Server) -> None:
     fields = {"id": "string", "boss": "string"}
     got = Method("get_person", "/people/{person_id}", False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -169,6 +170,18 @@ class World:
         """The same rows behind an API whose manifest says of no list that it can be narrowed, or is sorted."""
         return replace(self, resources=tuple(_undeclared(r) for r in self.resources))
 
+    def arranged(self, arrange: Callable[[tuple[Any, ...]], Iterable[Any]]) -> World:
+        """The same rows in another order."""
+        return replace(
+            self,
+            resources=tuple(replace(r, rows=tuple(arrange(r.rows))) for r in self.resources),
+            tables=tuple(replace(t, rows=tuple(arrange(t.rows))) for t in self.tables),
+        )
+
+    def listed(self, turned: bool) -> World:
+        """The same rows in the order in which the API lists them, or in the contrary one."""
+        return replace(self, resources=tuple(_listed(r, turned) for r in self.resources))
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -205,17 +218,15 @@ class World:
 
     # -- as tables ---------------------------------------------------------------------------------
 
-    def local_sql(self, backwards: bool = False) -> str:
+    def local_sql(self) -> str:
         """Statements that make the local tables."""
-        return "".join(
-            _create(t.name, t.columns, [list(r) for r in (t.rows[::-1] if backwards else t.rows)]) for t in self.tables
-        )
+        return "".join(_create(t.name, t.columns, [list(r) for r in t.rows]) for t in self.tables)
 
     def views_sql(self) -> list[str]:
         """Statements that make the views."""
         return [f"CREATE VIEW {v.name} AS {v.sql}" for v in self.views]
 
-    def plain(self, backwards: bool = False) -> duckdb.DuckDBPyConnection:
+    def plain(self) -> duckdb.DuckDBPyConnection:
         """DuckDB with every resource as a table of the same name, the local tables and the views."""
         duck = duckdb.connect(":memory:")
         duck.execute("SET python_enable_replacements = false")
@@ -223,9 +234,8 @@ class World:
         script = [f"ATTACH ':memory:' AS {p}; CREATE SCHEMA {p}.s;" for p in self.providers]
         for resource in self.resources:
             columns = {n: DUCKDB[t] for n, t in resource.columns.items()}
-            rows = resource.rows[::-1] if backwards else resource.rows
-            script.append(_create(resource.id, columns, [resource.plain_row(r) for r in rows]))
-        script.append(self.local_sql(backwards))
+            script.append(_create(resource.id, columns, [resource.plain_row(r) for r in resource.rows]))
+        script.append(self.local_sql())
         duck.execute("".join(script))
         for sql in self.views_sql():
             duck.execute(sql)
@@ -314,6 +324,14 @@ def _undeclared(resource: Resource) -> Resource:
     return replace(resource, methods=methods)
 
 
+def _listed(resource: Resource, turned: bool) -> Resource:
+    sort = next((m.sort for m in resource.methods if m.sort is not None), None)
+    if sort is None:
+        return resource
+    direction = sort.default if not turned else {"asc": "desc", "desc": "asc"}[sort.default]
+    return replace(resource, rows=tuple(sort.sorted(list(resource.rows), resource.columns[sort.field], direction)))
+
+
 def _resource(data: dict[str, Any]) -> Resource:
     methods = tuple(
         Method(
@@ -323,6 +341,7 @@ def _resource(data: dict[str, Any]) -> Resource:
             {n: Filter(**f) for n, f in m["query"].items()},
             tuple(m["required"]),
             Sort(**m["sort"]) if m.get("sort") else None,
+            m.get("whole", False),
         )
         for m in data["methods"]
     )
