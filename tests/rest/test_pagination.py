@@ -407,6 +407,27 @@ def test_an_offset_that_the_api_ignores_is_an_error(kind: str, key: tuple[str, .
     )
 
 
+@pytest.mark.parametrize("count", [20, 24, 30])
+@pytest.mark.parametrize(
+    "kind",
+    ["offset to an empty page", "offset to a short page", "page_number to a short page", "offset with a total"],
+)
+def test_pages_of_rows_without_a_key_may_be_alike(kind: str, count: int) -> None:
+    alike = [{"id": "same", "n": 1}] * count
+    done = read(listing(KINDS[kind].rule(10), key=()), KINDS[kind].serve(alike, [10]))
+    assert done.ids == ["same"] * count
+    assert done.repeated == 0
+
+
+def test_rows_that_are_alike_are_not_handed_over_before_the_api_is_known_to_listen() -> None:
+    handed: list[int] = []
+    unheard = listing(KINDS["offset with a total"].rule(10), key=())
+    steps = steps_of(unheard, lambda asked: answer(asked, {"data": rows(10), "total": 30}))
+    with pytest.raises(DataError, match="has the same rows as an earlier one"):
+        handed.extend(len(json.loads(step.body)["data"]) for step in steps if step.body)
+    assert sum(handed) == 10
+
+
 def test_a_single_page_with_fewer_rows_than_its_total_is_an_error() -> None:
     with pytest.raises(DataError) as error:
         read(listing(KINDS["single"].rule(1)), lambda asked: answer(asked, {"data": rows(20), "total": 33}))

@@ -9,13 +9,14 @@ counts once. Without a total nothing can be proved: a row that moves to an earli
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from math import ceil
 from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
-from provider.errors import BindError
+from provider.errors import BindError, DataError
 from provider.rest.pagination.envelope import Chain, Page
 from provider.rest.pagination.keys import ReadKeys
 from provider.rest.pagination.opening import asked_size
@@ -29,6 +30,48 @@ if TYPE_CHECKING:
 _PASSES = 3
 #: Digits of a total; more are no number of rows, and Python reads numbers of thousands of digits no more.
 _DIGITS = 100
+#: How many pages of rows without a key may be like an earlier one, where nothing but the end of the list explains it.
+_ALIKE = 8
+
+
+@dataclass(slots=True)
+class _Doubt:
+    """The pages of one reading that have the rows of an earlier page.
+
+    With keys that is a mistake: the API does not listen to where a page is to begin. Without, the rows may be alike;
+    such pages are held back until the list ends as only that of an API can that listens.
+    """
+
+    rule: CountedPages
+    marks: set[int] = field(default_factory=set)
+    held: list[Page] = field(default_factory=list)
+
+    def step(self, page: Page, fresh: list[int], *calls: Call) -> Step:
+        """What follows from a page that is not the last one.
+
+        Raises:
+            DataError: an earlier page had the same keys.
+        """
+        if page.count == 0 or page.mark not in self.marks:
+            self.marks.add(page.mark)
+            return page.only(fresh, *calls)
+        if page.keys is not None:
+            raise self.error(page)
+        self.held.append(page)
+        return replace(page.only([], *calls), repeated=0)
+
+    def settled(self, page: Page, fresh: list[int]) -> Step:
+        """The end of the list, with what was held back."""
+        others = [p for p in self.held if p is not page]
+        return page.with_rows_of(others, ended=COMPLETE) if self.held else page.only(fresh, ended=COMPLETE)
+
+    def error(self, page: Page) -> DataError:
+        """The API does not listen."""
+        return page.error(
+            f"the page at {self.rule.param}={_position(self.rule, page.call)} has the same rows as an earlier one",
+            "The API seems to take no notice of the parameter; reading on would never end.",
+            f"Correct {self.rule.param} in the manifest's pagination.",
+        )
 
 
 def counted(rule: CountedPages, call: Call) -> Chain:
@@ -37,18 +80,19 @@ def counted(rule: CountedPages, call: Call) -> Chain:
 
 
 def _one_by_one(rule: CountedPages, call: Call) -> Chain:
-    keys, marks = ReadKeys(), set[int]()
+    keys, doubt = ReadKeys(), _Doubt(rule)
     position, size = _start(rule, call), asked_size(rule, call)
     step = Step((_at(rule, call, position),))
     while True:
         page = yield step
-        _check_new(rule, page, marks)
         fresh, _ = keys.enter(page, 0)
         if page.count == 0 or (rule.ends == "short_page" and size is not None and page.count < size):
-            yield page.only(fresh, ended=COMPLETE)
+            yield doubt.settled(page, fresh)
             return
         position += page.count if rule.kind == "offset" else 1
-        step = page.only(fresh, _at(rule, call, position))
+        step = doubt.step(page, fresh, _at(rule, call, position))
+        if len(doubt.held) > _ALIKE:
+            raise doubt.error(page)
 
 
 def _by_total(rule: CountedPages, call: Call, start: int) -> Chain:
@@ -56,11 +100,11 @@ def _by_total(rule: CountedPages, call: Call, start: int) -> Chain:
     step = Step((_at(rule, call, start),))
     for reading in range(_PASSES):
         page = yield step
-        first, marks = page, set[int]()
+        first, last, doubt = page, page, _Doubt(rule)
         totals, found, waiting, gap = {_totals(rule, page)}, 0, 0, False
         calls = _following(rule, call, start, page)
         while True:
-            _check_new(rule, page, marks)
+            last = max(last, page, key=lambda p: _position(rule, p.call))
             totals.add(_totals(rule, page))
             fresh, distinct = keys.enter(page, reading)
             found += distinct
@@ -69,16 +113,23 @@ def _by_total(rule: CountedPages, call: Call, start: int) -> Chain:
             more = tuple(islice(calls, AHEAD - waiting))
             waiting += len(more)
             if waiting == 0:
+                step = doubt.step(page, fresh)
                 break
-            page = yield page.only(fresh, *more)
+            page = yield doubt.step(page, fresh, *more)
             waiting -= 1
         rows, _ = _totals(rule, first)
         if len(totals) == 1 and not gap and (rows is None or found >= rows - _skipped(rule, call, start, first)):
-            yield page.only(fresh, ended=COMPLETE)
+            if last in doubt.held:
+                behind = _position(rule, last.call) + (last.count if rule.kind == "offset" else 1)
+                page = yield replace(step, calls=(_at(rule, call, behind),))
+                fresh = []
+                if page.count:
+                    raise doubt.error(last)
+            yield doubt.settled(page, fresh)
             return
         if page.keys is None:
             break
-        step = page.only(fresh, _at(rule, call, start))
+        step = replace(step, calls=(_at(rule, call, start),))
     told = " and ".join(sorted(str(n) for n, _ in totals if n is not None)) or "another number of"
     raise page.error(
         f"the API tells of {told} rows, and its pages have {found}",
@@ -93,7 +144,12 @@ def _start(rule: CountedPages, call: Call) -> int:
     given = call.value(rule.param, rule.location)
     if not str(given).isdecimal():
         raise BindError(f'"{given}" cannot be the {rule.param} of {call.template}', reason="It counts, from 0 on.")
-    return int(str(given))
+    return _position(rule, call)
+
+
+def _position(rule: CountedPages, call: Call) -> int:
+    """Where a call begins."""
+    return int(str(call.value(rule.param, rule.location)))
 
 
 def _at(rule: CountedPages, call: Call, position: int) -> Call:
@@ -140,15 +196,3 @@ def number(page: Page, path: str | None, header: str | None) -> int | None:
     if isinstance(value, bool) or not str(value).isdecimal() or len(str(value)) > _DIGITS:
         raise page.error(f"{path or f'the header {header}'} is {value!r}, where a number is declared", reason)
     return int(str(value))
-
-
-def _check_new(rule: CountedPages, page: Page, marks: set[int]) -> None:
-    """A page that was there before means that the API does not listen to where a page is to begin."""
-    if page.count and page.mark in marks:
-        position = page.call.value(rule.param, rule.location)
-        raise page.error(
-            f"the page at {rule.param}={position} has the same rows as an earlier one",
-            "The API seems to take no notice of the parameter; reading on would never end.",
-            f"Correct {rule.param} in the manifest's pagination.",
-        )
-    marks.add(page.mark)

@@ -5,7 +5,7 @@ Everything else is skipped in C. The rows themselves become values where they ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from operator import attrgetter
@@ -58,10 +58,12 @@ class Page:
         if len(fresh) == self.count:
             return self.step(*calls, ended=ended)
         rows = _raw_rows(self.rows)(self.answer.body)
-        body: Any = [rows[i] for i in fresh]
-        for key in reversed(self.rows):
-            body = {key: body}
-        return Step(calls, msgspec.json.encode(body), self.count - len(fresh), ended)
+        return Step(calls, _body(self.rows, [rows[i] for i in fresh]), self.count - len(fresh), ended)
+
+    def with_rows_of(self, others: Sequence[Page], *, ended: str) -> Step:
+        """All rows of the page are new, and so are those of others, which were held back."""
+        rows = [r for page in (self, *others) for r in _raw_rows(page.rows)(page.answer.body)]
+        return Step((), _body(self.rows, rows), ended=ended)
 
     def error(self, problem: str, reason: str = "", remedy: str = "") -> DataError:
         """What is wrong with the page, as an error that names the call."""
@@ -186,6 +188,14 @@ def _struct(name: str, keys: list[str], types: Iterable[Any]) -> Any:
     """A JSON object of which some keys are read, as attributes f0, f1, ...; each may be null or absent."""
     members = [(f"f{i}", type_ | None | UnsetType, UNSET) for i, type_ in enumerate(types)]
     return msgspec.defstruct(name, members, rename={f"f{i}": key for i, key in enumerate(keys)}, gc=False)
+
+
+def _body(place: Keys, rows: list[msgspec.Raw]) -> bytes:
+    """A body with rows in their place."""
+    body: Any = rows
+    for key in reversed(place):
+        body = {key: body}
+    return msgspec.json.encode(body)
 
 
 @cache
