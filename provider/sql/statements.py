@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import sqlglot
 from sqlglot import exp
@@ -144,9 +144,16 @@ _EXPLAIN = re.compile(r"EXPLAIN\b(?:(?P<analyze>\s+ANALYZE\b)|\s*\((?P<options>[
 
 
 class _DuckDB(DuckDB):
-    """DuckDB's dialect with what may stand behind PIVOT and DELETE, which sqlglot does not read."""
+    """DuckDB's dialect with what may stand behind PIVOT, DELETE and VALUES in FROM, which sqlglot does not read."""
 
     class Parser(DuckDBParser):
+        def _parse_table(self, *args: Any, **options: Any) -> exp.Expr | None:
+            table = super()._parse_table(*args, **options)
+            if options.get("joins") and isinstance(table, exp.Values | exp.Unnest | exp.Lateral):
+                for join in self._parse_joins():
+                    table.append("joins", join)
+            return table
+
         def _parse_simplified_pivot(self, is_unpivot: bool | None = None) -> exp.Pivot:
             pivot = super()._parse_simplified_pivot(is_unpivot)
             for name, clause in (

@@ -161,9 +161,9 @@ class Oracle:
         if whole is not None:
             uncut = Case(whole, _used(whole, case.parameters))
             everything = _ask(self._plain, uncut)
-            if everything.error is None and not Counter(api.rows) - Counter(everything.rows):
-                if len(api.rows) == len(plain.rows):
-                    return Verdict("same")
+            is_subset = everything.error is None and not Counter(api.rows) - Counter(everything.rows)
+            if is_subset and len(api.rows) == len(plain.rows):
+                return Verdict("same")
             return Verdict("vague" if self._is_vague(uncut, everything) else "rows", detail)
         if self._is_vague(case, plain):
             return Verdict("vague", detail)

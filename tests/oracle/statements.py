@@ -11,7 +11,6 @@ from typing import Any, TypeVar
 import duckdb
 
 from tests.oracle.compare import Case
-from tests.oracle.known import KNOWN
 from tests.oracle.world import Resource, View, World
 from tests.oracle.worlds import DAYS, DECIMALS, KEYS, NO_KEYS, NUMBERS, NUMERALS, SMALL, TIMES, WHOLE
 
@@ -175,7 +174,7 @@ class Statements:
         where += [self._range(rel, self._one((first, first, *bounded))) for _ in range(self._one((0, 0, 1, 1, 2)))]
         where += [self._simple([rel]) for _ in range(self._one((0, 0, 0, 1)))]
         order = []
-        nulls = ("", "", " NULLS LAST", *([] if "nulls_first" in KNOWN else [" NULLS FIRST"]))
+        nulls = ("", "", " NULLS LAST", " NULLS FIRST")
         for key in keys:
             bare = key if key != "at" else rel.ref(key)  # a keyword
             spelt = self._one((rel.ref(key), bare, f"o{shown.index(key) + 1}", str(shown.index(key) + 1)))
@@ -211,7 +210,7 @@ class Statements:
                 f" FROM ({body}) AS q {self._one(('JOIN', 'LEFT JOIN'))} keys AS k ON k.k = CAST(q.{other} AS VARCHAR)"
             )
         sql += f" WHERE {' AND '.join(where)}" if where else ""
-        nulls = ("", " DESC", " NULLS LAST" if "nulls_first" in KNOWN else " NULLS FIRST")
+        nulls = ("", " DESC", " NULLS FIRST")
         order = [f"a{i}{self._one(nulls)}" for i in range(len(kept))]
         self._random.shuffle(order)
         limit = f" LIMIT {self._literal_number((1, 2, 3))}" if self._chance(0.7) else ""
@@ -230,7 +229,7 @@ class Statements:
         """A bound on a column, or two."""
         column, type_ = rel.ref(name), rel.columns[name]
         a, b = self._literal(type_), self._literal(type_)
-        if type_ in _BETWEEN and self._chance(0.2) and "bound_between_values" not in KNOWN:
+        if type_ in _BETWEEN and self._chance(0.2):
             a = self._one(_BETWEEN[type_])
         return self._one(
             (
@@ -308,8 +307,7 @@ class Statements:
             qualify = f" QUALIFY count(*) OVER (PARTITION BY {self._column(block.rels)[0]}) {self._one(('=', '>'))} 1"
         if self._chance(0.05):
             source, where, rest = tail.partition(" WHERE ")
-            if "from_first_values" not in KNOWN or "VALUES" not in source:
-                return f"{source.strip()} SELECT {distinct}{', '.join(items)}{where}{rest}{qualify}", columns
+            return f"{source.strip()} SELECT {distinct}{', '.join(items)}{where}{rest}{qualify}", columns
         return f"SELECT {distinct}{', '.join(items)}{tail}{qualify}", columns
 
     def _grouped(self, block: Block, outer: list[Rel], tail: str) -> tuple[str, Columns]:
@@ -681,7 +679,7 @@ class Statements:
                 lambda: f"{column} = CASE WHEN {some} IS NULL THEN {literal()} ELSE {some} END",
             ]
         sources += [
-            lambda: f"({column} = {literal()} OR {column} = {literal()} AND {self._beside(rel, column)})",
+            lambda: f"({column} = {literal()} OR {column} = {literal()} AND {self._simple([rel])})",
             lambda: f"({column} = {literal()} AND {column} IN ({literal()}, {literal()}))",
             lambda: f"{column} = ANY([{literal()}, {literal()}])",
             lambda: f"({column} = {literal()} AND {self._simple([rel])})",
@@ -697,13 +695,6 @@ class Statements:
                 lambda: f"{column} = {self._scalar([], ctes, depth - 1, type_)[0]}",
             ]
         return self._one(sources)()
-
-    def _beside(self, rel: Rel, column: str) -> str:
-        """A further fact in a branch of an OR that binds a column."""
-        found = self._simple([rel])
-        while "number_in_branch" in KNOWN and column in found:
-            found = self._simple([rel])
-        return found
 
     def _scalar(self, outer: list[Rel], ctes: dict[str, Rel], depth: int, type_: str | None) -> tuple[str, str]:
         if type_ is None and self._chance(0.4):

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from tests.oracle.compare import Case, Oracle, Verdict, case_json, opened, read_case
-from tests.oracle.known import KNOWN
 from tests.oracle.pages import PAGINGS
 from tests.oracle.server import Server
 from tests.oracle.statements import Statements
@@ -125,14 +124,6 @@ def test_contradiction_sends_nothing(server: Server, where: str) -> None:
     with opened(server, world) as oracle:
         verdict = oracle.judge(Case(f"SELECT id FROM w.s.items WHERE {where}"))
     assert (verdict.kind, server.log) == ("same", [])
-
-
-@pytest.mark.parametrize("name", KNOWN)
-@pytest.mark.xfail(reason="known and open", strict=True)
-def test_known_defect_is_mended(server: Server, name: str) -> None:
-    world, sql = KNOWN[name]
-    with opened(server, world) as oracle:
-        assert oracle.judge(Case(sql)).kind == "same"
 
 
 @pytest.mark.parametrize(

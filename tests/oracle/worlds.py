@@ -7,7 +7,6 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from tests.oracle.known import KNOWN
 from tests.oracle.pages import PAGINGS
 from tests.oracle.world import Filter, Method, Resource, Row, Sort, Table, World
 
@@ -32,8 +31,6 @@ ARRAYS: tuple[list[Any], ...] = ([], ["a"], ["a", "b", None], [{"k": "a"}, {"k":
 
 #: The types that a range parameter may bound.
 _BOUNDED = {"integer", "date", "timestamp", "decimal(20,4)", "string"}
-if "timestamp_parameter" in KNOWN:
-    _BOUNDED.discard("timestamp")
 
 
 def _value(random: Random, type_: str, texts: Sequence[str], whole: Sequence[int]) -> Any:
@@ -71,8 +68,6 @@ def random_world(random: Random) -> World:
     )  # fmt: skip
     two = random.random() < 0.3
     paging = random.choice(tuple(PAGINGS))
-    if "equal_pages" in KNOWN and paging.startswith(("offset", "page")):
-        resources = tuple(replace(r, rows=tuple({str(row): row for row in r.rows}.values())) for r in resources)
     return World(
         tuple(
             replace(r, provider=random.choice("wv") if two else "w", twofold=bool(r.key) and random.random() < 0.3)
