@@ -198,8 +198,8 @@ class Binder:
         if isinstance(body, exp.Query):
             relation.query = body
             # DuckDB lets a derived table see the relations before it, with or without LATERAL; not so a view.
-            outer = None if self._enclosure(body) != self._enclosure(block.select) else block
-            relation.bodies = self._query(body, outer, relation, scope)
+            is_view = self._enclosure(body) != self._enclosure(block.select)
+            relation.bodies = self._query(body, None if is_view else block, relation, {} if is_view else scope)
         elif isinstance(node, exp.Values):
             relation.local_columns = tuple(f"col{i}" for i in range(len(node.expressions[0].expressions)))
         elif isinstance(node, exp.Table) and isinstance(node.this, exp.Identifier | exp.Dot):

@@ -55,6 +55,38 @@ def test_one_view_used_twice_is_narrowed_twice(connection: Connect, emulator: Em
     assert requests(emulator) == 2
 
 
+@pytest.mark.parametrize("kind", ["TABLE", "TEMP TABLE", "VIEW"])
+def test_a_view_reads_the_table_and_not_a_cte_of_that_name(connection: Connect, thread: str, kind: str) -> None:
+    conn = connection()
+    conn.execute(f"CREATE {kind} chosen AS SELECT '{thread}' AS k")
+    conn.execute("CREATE VIEW m AS SELECT * FROM openai.assistants.messages WHERE thread_id IN (SELECT k FROM chosen)")
+    ours = "WITH chosen AS (SELECT 'thread_none' AS k)"
+    assert conn.execute(f"{ours} SELECT count(*), any_value(k) FROM m, chosen").fetchall() == [(3, "thread_none")]
+    assert conn.execute(f"SELECT * FROM ({ours} SELECT count(*) FROM m WHERE role = 'user')").fetchall() == [(3,)]
+
+
+def test_a_view_reads_the_view_and_not_a_cte_of_that_name(connection: Connect, thread: str) -> None:
+    conn = connection()
+    conn.execute(f"CREATE VIEW inner_ AS SELECT * FROM openai.assistants.messages WHERE thread_id = '{thread}'")
+    conn.execute("CREATE VIEW outer_ AS WITH own AS (SELECT role FROM inner_) SELECT role AS r FROM own")
+    ours = "WITH inner_ AS (SELECT 1 AS n), own AS (SELECT 2 AS o)"
+    assert conn.execute(f"{ours} SELECT count(r), sum(n), sum(o) FROM outer_, inner_, own").fetchall() == [(3, 3, 6)]
+
+
+def test_a_cte_may_have_the_name_of_the_view_that_it_reads(connection: Connect, thread: str) -> None:
+    conn = connection()
+    conn.execute(f"CREATE VIEW m AS SELECT * FROM openai.assistants.messages WHERE thread_id = '{thread}'")
+    assert conn.execute("WITH m AS (SELECT id FROM m LIMIT 2) SELECT count(*) FROM m").fetchall() == [(2,)]
+
+
+def test_after_use_a_view_reads_the_resource_and_not_a_cte_of_that_name(connection: Connect, thread: str) -> None:
+    conn = connection()
+    conn.execute("USE openai.assistants")
+    conn.execute(f"CREATE VIEW m AS SELECT * FROM messages WHERE thread_id = '{thread}'")
+    sql = "WITH messages AS (SELECT 1 AS n) SELECT count(*), sum(n) FROM m, messages"
+    assert conn.execute(sql).fetchall() == [(3, 3)]
+
+
 def test_a_view_without_its_key_says_what_is_missing_and_sends_nothing(connection: Connect, emulator: Emulator) -> None:
     conn = connection()
     conn.execute("CREATE VIEW m AS SELECT * FROM openai.assistants.messages")
