@@ -83,14 +83,25 @@ class Contradictions:
         """Whether the conditions on a relation, and on what it is a part of, let no row of it through."""
         here: Relation | None = relation
         while here is not None:
-            held = here.block.held(here)
-            key = frozenset(map(id, held))  # the relations of one SELECT mostly have the same
-            if key not in self._known:
-                self._known[key] = self._may_hold(held, True, here.block, {})
-            if not self._known[key]:
+            if self._contradict(here.block.held(here), here.block) or self._is_idle(here.block):
                 return True
             here = here.block.owner
         return False
+
+    def _is_idle(self, block: Block) -> bool:
+        """Whether a SELECT stands in an expression of another one that has no row to compute it for."""
+        outer = block.outer
+        if outer is None or block.owner is not None:
+            return False
+        if self._contradict(outer.always(), outer) and not _is_asked_without_rows(block, outer):
+            return True
+        return self.exclude(outer.owner) if outer.owner is not None else self._is_idle(outer)
+
+    def _contradict(self, conditions: tuple[exp.Expr, ...], block: Block) -> bool:
+        key = frozenset(map(id, conditions))  # the relations of one SELECT mostly have the same
+        if key not in self._known:
+            self._known[key] = self._may_hold(conditions, True, block, {})
+        return not self._known[key]
 
     def _may_hold(self, conditions: Iterable[exp.Expr], truth: bool, block: Block, known: dict[_Slot, _Span]) -> bool:
         """Whether all conditions may be true, or with `truth` False be false, beside what is known of columns."""
@@ -232,3 +243,14 @@ class Contradictions:
         if column.item is not None and isinstance(item := column.item.unalias(), exp.Column):
             source = resolve(item, relation.bodies[0])
         return self._type(*source) if source is not None else None
+
+
+def _is_asked_without_rows(block: Block, outer: Block) -> bool:
+    """Whether a nested SELECT may be computed though WHERE lets no row through: beside an aggregate, which has one."""
+    here: exp.Expr | None = block.select
+    while here is not None and here.parent is not outer.select:
+        here = here.parent
+    if here is None or here.arg_key in ("where", "from_", "joins"):
+        return here is None
+    own = outer.select.walk(prune=lambda n: isinstance(n, exp.Query) and n is not outer.select)
+    return any(isinstance(n, exp.AggFunc | exp.Anonymous | exp.Group) for n in own)

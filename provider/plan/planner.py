@@ -71,7 +71,7 @@ class _Planner:
         contradictions = Contradictions(self._binder)
         for use in self._uses:
             check_echoes(use)
-            if is_empty(use.relation, contradictions) and len(self._uses.group(use)) == 1:
+            if use.same_as is None and all(is_empty(u.relation, contradictions) for u in self._uses.group(use)):
                 use.bindings = _nothing(use)
         scans = tuple(self._scan(u) for u in self._uses if u.same_as is None)
         return Plan(sql, scans, arguments(sql, self._tree), lambda: self._conditions(choice))

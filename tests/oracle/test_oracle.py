@@ -127,6 +127,31 @@ def test_contradiction_sends_nothing(server: Server, where: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("sql", "sends"),
+    [
+        ("SELECT k FROM keys WHERE 1 = 2 AND k IN (SELECT id FROM w.s.items)", False),
+        ("SELECT k FROM keys WHERE false AND EXISTS (SELECT 1 FROM w.s.items WHERE id = k)", False),
+        ("SELECT k, (SELECT max(n) FROM w.s.items) FROM keys WHERE false", False),
+        (
+            "SELECT k FROM keys WHERE k IN (SELECT id FROM w.s.items WHERE n IN (SELECT n FROM w.s.items)) AND false",
+            False,
+        ),
+        ("SELECT * FROM (SELECT count(*) FROM keys WHERE k IN (SELECT id FROM w.s.items)) AS q WHERE 1 = 2", False),
+        ("SELECT k FROM keys, LATERAL (SELECT max(n) FROM w.s.items WHERE id = k) AS q WHERE 1 = 2", False),
+        # An aggregate has a row where its input has none.
+        ("SELECT count(*), (SELECT max(n) FROM w.s.items) FROM keys WHERE false", True),
+        ("SELECT count(*) FROM keys WHERE 1 = 2 HAVING count(*) < (SELECT count(*) FROM w.s.items)", True),
+        ("SELECT k FROM keys LEFT JOIN (SELECT 1 AS n FROM w.s.items) AS q ON false", False),
+        ("SELECT k FROM keys WHERE 1 = 2 UNION ALL SELECT id FROM w.s.items", True),
+    ],
+)
+def test_query_nested_where_no_row_is_sends_nothing(server: Server, sql: str, sends: bool) -> None:
+    with opened(server, random_world(random.Random(1))) as oracle:
+        verdict = oracle.judge(Case(sql))
+    assert (verdict.kind, bool(server.log)) == ("same", sends)
+
+
+@pytest.mark.parametrize(
     ("setting", "sql"),
     [
         ("default_order = 'DESC'", "SELECT n FROM w.s.r ORDER BY n LIMIT 1"),
