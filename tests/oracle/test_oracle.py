@@ -180,6 +180,19 @@ def test_rows_that_a_nested_limit_took_are_not_judged(server: Server, end: str) 
         assert oracle.judge(Case(f"SELECT q.n FROM (SELECT n FROM w.s.r LIMIT 3) AS q {end}")).kind == "vague"
 
 
+def test_a_join_filters_nothing_below_the_limit_of_one_side(server: Server) -> None:
+    """DuckDB does, now and then, where it may: see what the connection sets."""
+    rows = ({"id": 0, "n": -2}, {"id": 2, "n": 1})
+    listed = Resource("r", {"id": "integer", "n": "integer"}, (Method("list_r", "/r", True),), {}, rows)
+    sql = (
+        "SELECT * FROM (SELECT id FROM w.s.r ORDER BY id LIMIT 1) AS a"
+        " JOIN (SELECT id, n FROM w.s.r ORDER BY n DESC LIMIT 1) AS b ON a.id = b.id"
+    )
+    with opened(server, World((listed,), ())) as oracle:
+        oracle.execute("SET threads = 4")
+        assert [oracle.connection.execute(sql).fetchall() for _ in range(15)] == [[]] * 15
+
+
 def test_statement_asks_for_nothing_twice(server: Server) -> None:
     fields = {"id": "string", "boss": "string"}
     got = Method("get_person", "/people/{person_id}", False)
