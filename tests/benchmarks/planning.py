@@ -28,7 +28,7 @@ THOUSAND_KEYS = f"SELECT name FROM openai.assistants.assistants WHERE id IN ({KE
 #: By name: a statement, and the most milliseconds that its plan may take.
 BUDGETS = {"a join of five": (FIVE_WAY_JOIN, 10.0), "1,000 keys in IN": (THOUSAND_KEYS, 50.0)}
 #: How many times the time ten times the predicates may cost.
-GROWTH = 20
+GROWTH = 15
 
 
 def milliseconds(sql: str, names: Names, runs: int) -> float:
