@@ -248,6 +248,10 @@ def _blanked(text: Text, until: int) -> Text:
 
 
 def _query(text: Text, sql: str) -> Query:
+    if sql == text.sql and _PIVOT.match(sql):
+        # In parentheses PIVOT is a relation, of which a query may begin.
+        text = text.spliced([(0, 0, "FROM ")])
+        return _query(text, text.sql)
     try:
         # The line end keeps sqlglot's tokenizer from stumbling over `$name ... ''` at the end of the text.
         tree = sqlglot.parse_one(sql + "\n", read=_DuckDB)
@@ -297,10 +301,9 @@ def parse_failure(query: Query) -> ParseError:
         # sqlglot words some messages with its own class names.
         description = re.sub(r" for <class '[\w.]*'>|<class '[\w.]*\.(\w+)'>", r"\1", description)
         place = query.text.place(max(0, end - width), end)
-        remedy = "Write PIVOT behind FROM: SELECT * FROM (PIVOT ...)." if _PIVOT.match(query.text.sql) else ""
         if found := misspelt(query.text, end):
             return found
-        return ParseError(f"syntax error: {description}", place=place, remedy=remedy)
+        return ParseError(f"syntax error: {description}", place=place)
     if problem is None:
         # DuckDB knows such a statement, but not about resources.
         start, stop = content(query.text.sql)
