@@ -66,6 +66,8 @@ class Binder:
             scope = self._with(tree, None, {})
             for query in outermost_queries(tree):
                 self._query(query, None, None, scope)
+        for block in self.blocks:
+            block.meanings = {}
 
     def knows(self, provider: str) -> bool:
         """Whether a provider of that name exists."""

@@ -137,6 +137,8 @@ class Block:
     columns: list[exp.Column] = field(default_factory=list)
     #: What each ON can name, by the id of the join's node: the relations of both sides.
     sides: dict[int, list[Relation]] = field(default_factory=dict)
+    #: What names mean here, by name and where they stand; None while the statement is being bound.
+    meanings: dict[tuple[str, str, str, Standing], tuple[Relation, str] | None] | None = None
     #: Where nodes stand whose names were looked up, by id, with what stands around them.
     standings: dict[int, tuple[exp.Expr, Standing]] = field(default_factory=dict)
 

@@ -14,11 +14,20 @@ from provider.plan.using import merged
 
 def resolve(column: exp.Column, block: Block) -> tuple[Relation, str] | None:
     """The relation and name that a column means; None when that cannot be told for sure."""
-    name, qualifier = column.name, column.table
     if "of" in column.meta:
         found = (r for r in visible_from(block) if r.node.meta.get("relation") == column.meta["of"])
-        return next(((r, _spelled(r, name)) for r in found), None)
+        return next(((r, _spelled(r, column.name)) for r in found), None)
     standing = _standing(column, block)
+    if block.meanings is None:
+        return _meaning(column, standing, block)
+    key = (column.name, column.table, column.text("db"), standing)
+    if key not in block.meanings:
+        block.meanings[key] = _meaning(column, standing, block)
+    return block.meanings[key]
+
+
+def _meaning(column: exp.Column, standing: Standing, block: Block) -> tuple[Relation, str] | None:
+    name, qualifier = column.name, column.table
     if qualifier:
         for here in outwards(block):
             for relation in _seen(standing, here):
