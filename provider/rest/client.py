@@ -289,7 +289,7 @@ class Client:
             async with route.slot:
                 return await self._persist(route, target, method, call, sender, headers)
         except Error as e:
-            raise redacted(e, route.credentials.hidden) from e.__cause__
+            raise _of_account(target, redacted(e, route.credentials.hidden)) from e.__cause__
 
     async def _persist(
         self, route: _Route, target: Target, method: Method, call: Call, sender: Sender, headers: Headers
@@ -388,7 +388,7 @@ class Client:
         if answer.wanted:
             why = f"It asks to wait {answer.wanted:.3g} s, and a call may take {self._retry.deadline:g} s altogether."
         credentials = self._credentials_of(target)
-        return refusal(
+        error = refusal(
             target.provider,
             call,
             answer.response,
@@ -398,6 +398,7 @@ class Client:
             check=credentials.remedy,
             why=why,
         )
+        return _of_account(target, error)
 
     async def _follow(
         self,
@@ -577,6 +578,13 @@ class Client:
 def _idempotency(method: Method, key: str | None) -> Headers:
     """The header that makes a write repeatable, with a new key where there is none."""
     return () if method.idempotency is None else ((method.idempotency.header, key or str(uuid4())),)
+
+
+def _of_account(target: Target, error: Error) -> Error:
+    """An error that says which of several accounts it is about."""
+    if target.account:
+        error.reason = f"{error.reason}\nIt is about the account {target.account} of {target.provider.name}.".lstrip()
+    return error
 
 
 def _saving(target: Target, method: Method) -> str:

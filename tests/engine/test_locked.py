@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import provider
+from provider.errors import BindError
 
 ATTACKS = (
     "SELECT * FROM 'secret.csv'",
@@ -22,7 +23,7 @@ ATTACKS = (
     "SELECT t.id FROM openai.assistants.threads t JOIN 'secret.csv' c ON c.x = t.id",
     "INSERT INTO openai.assistants.assistants (model) SELECT content FROM read_text('secret.csv')",
     "INSERT INTO openai.files.files (purpose, file) VALUES ('batch', local_file('secret.csv'))",
-    "EXEC openai.files.content.download_content @file_id='f', @to='out'",
+    "EXEC openai.files.files.download_file @file_id='f', @to='out'",
     "COPY (SELECT 1) TO 'out'",
     "EXPORT DATABASE 'out'",
     "IMPORT DATABASE 'out'",
@@ -46,6 +47,7 @@ def test_strangers_reach_nothing(connection: Any, emulator: Any, tmp_path: Path,
     conn.execute("SET enable_external_access = false; SET lock_configuration = true")
     with pytest.raises(provider.Error) as caught:
         conn.execute(sql).fetchall()
+    assert not isinstance(caught.value, BindError), "it was refused for another reason"
     assert "open sesame" not in str(caught.value)
     assert [p.name for p in tmp_path.iterdir()] == ["secret.csv"]
     assert list(emulator.requests) == []

@@ -189,6 +189,7 @@ def test_a_refusal_of_one_account_shows_the_key_of_none(tmp_path: Path, server: 
     ):
         conn.execute("SELECT id FROM shop.sales.orders")
     assert "old-key-of-mine" not in str(caught.value)
+    assert str(caught.value).count("It is about the account old of shop.") == 1
 
 
 def test_an_api_s_own_account_field_keeps_its_name(tmp_path: Path, server: WebServer) -> None:
