@@ -191,16 +191,15 @@ class Cursor:
 
     def _read(self, read: Callable[[Result], T]) -> T:
         result, watch = self._open_result()
-        with watch:
-            try:
+        try:
+            with watch:
                 found = read(result)
-                self.message = result.ending or self.message
-                return found
-            except BaseException:
-                # Rows that could not be read once cannot be read on.
-                watch.noticed()
-                result.abandon()
-                raise
+        except BaseException:
+            # Rows that could not be read once cannot be read on; nor those of a statement that was stopped at its end.
+            result.abandon()
+            raise
+        self.message = result.ending or self.message
+        return found
 
     def _open_result(self) -> tuple[Result, Watch]:
         self._check_open()

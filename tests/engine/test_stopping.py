@@ -196,3 +196,15 @@ def test_it_stops_within_100_ms(tmp_path: Path, server: Stalling, name: str, how
         assert seen < SECONDS
         assert tasks(conn) == set()
         assert len(conn.execute(state.then).fetchall()) == 1
+
+
+def test_a_stream_that_is_stopped_between_execute_and_its_first_row_is_closed(tmp_path: Path, server: Stalling) -> None:
+    state = STATES["while a stream says nothing"]
+    with connect(tmp_path, server, state) as conn:
+        cursor: Any = conn.execute(state.sql)
+        with cursor._watch:  # the last moment of `execute`
+            cursor.cancel()
+        with pytest.raises(Cancelled):
+            cursor.fetchone()
+        until(lambda: not server.waiting)
+        assert tasks(conn) == set()
