@@ -99,7 +99,7 @@ class Connection:
         max_concurrency: int = 16,
         timeout: float = 60.0,
         statement_timeout: float | None = None,
-        retries: int = 4,
+        retries: int = 6,
         retry_seconds: float = 120.0,
         on_bad_value: OnBadValue = "error",
         cache: str = "off",

@@ -26,9 +26,9 @@ class RetryPolicy:
         base, cap: the n-th wait is drawn evenly from 0 to min(cap, base * 2**n) seconds ("full jitter").
     """
 
-    attempts: int = 5
+    attempts: int = 7
     deadline: float = 120.0
-    base: float = 0.5
+    base: float = 0.25
     cap: float = 8.0
 
 

@@ -32,7 +32,7 @@ def test_warm_cache_changes_no_answer(server: Server) -> None:
             oracle.connection.execute("SET cache = '1h'")
             cold += _judged(oracle, server, cases, seed)
             warm += _judged(oracle, server, source.sample(cases, len(cases)), seed)
-    assert warm < cold / 2, f"seed {seed}: {cold} requests, then {warm}"
+    assert warm < cold, f"seed {seed}: {cold} requests, then {warm}"
 
 
 def _judged(oracle: Oracle, server: Server, cases: list[Case], seed: int) -> int:

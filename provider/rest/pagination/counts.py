@@ -194,5 +194,7 @@ def number(page: Page, path: str | None, header: str | None) -> int | None:
     if value is UNSET and path is not None:
         raise page.absent(path, reason)
     if isinstance(value, bool) or not str(value).isdecimal() or len(str(value)) > _DIGITS:
-        raise page.error(f"{path or f'the header {header}'} is {value!r}, where a number is declared", reason)
+        said = repr(value)
+        said = said if len(said) <= _DIGITS else f"{said[:_DIGITS]}…"
+        raise page.error(f"{path or f'the header {header}'} is {said}, where a number is declared", reason)
     return int(str(value))
