@@ -7,8 +7,10 @@ one with the values that the object had before. A DELETE and anything else is un
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Literal
 
 from provider.catalog.catalog import Field, Method, Parameter, Resource
@@ -215,4 +217,18 @@ def _literal(parameter: Parameter, value: Json) -> str:
 
 
 def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+    """Text in SQL that comes through a terminal, an error's lines and a script's placeholders as it is.
+
+    What would not is set together: 'a' || chr(10) || 'b'.
+    """
+    parts = (part for part in re.split(r"(?<={)(?={)", text) for part in _shown(part))
+    return " || ".join(parts) or "''"
+
+
+def _shown(text: str) -> Iterator[str]:
+    """The pieces of a text: strings of what is printed as it is, and the characters between them by their number."""
+    for printable, characters in groupby(text, str.isprintable):
+        if printable:
+            yield "'" + "".join(characters).replace("'", "''") + "'"
+        else:
+            yield from (f"chr({ord(c)})" for c in characters)

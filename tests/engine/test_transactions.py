@@ -14,6 +14,8 @@ from provider import errors
 from provider.emulator import Emulator
 from provider.engine.connection import Connection
 from provider.engine.journal import Journal
+from provider.interfaces.values import visible_lines
+from provider.sql.scanner import fill
 from tests.engine.lossy import LossyProxy
 
 
@@ -353,6 +355,26 @@ def test_a_commit_that_fails_offers_statements_that_restore_what_was(
     assert [api.get(f"/threads/{t}") for t in (thread, other)] == earlier
     again = next(a for a in api.every("/assistants") if a["name"] == "Poet")
     assert {**again, "id": 0, "created_at": 0} == {**assistant, "id": 0, "created_at": 0}
+
+
+def test_the_way_back_survives_the_way_over_a_terminal_and_into_a_script(connection: Any, api: Any) -> None:
+    conn = connection()
+    text = "Say 'no'\n  {{ name }}; -- \\ /* ü \u2028\u202e\x1b[31m 👨\u200d👩\u200d👧\ttab"
+    made = {"model": "m", "instructions": text, "metadata": {"it's": text}, "temperature": 0.3, "tools": []}
+    assistant = f"/assistants/{api.post('/assistants', made)['id']}"
+    earlier = api.get(assistant)
+    conn.execute("BEGIN")
+    conn.execute(
+        "UPDATE openai.assistants.assistants SET name = 'n', description = 'd', instructions = 'i', metadata = '{}', "
+        f"temperature = 1, response_format = 'auto' WHERE assistant_id = '{earlier['id']}'"
+    )
+    say(conn, "thread_none", "two")
+    with pytest.raises(errors.PartlyDone) as caught:
+        conn.execute("COMMIT")
+    assert api.get(assistant) != earlier
+    (line,) = [line for line in visible_lines(str(caught.value)).split("\n") if line.startswith("    UPDATE")]
+    conn.execute(fill(line, {}))
+    assert api.get(assistant) == earlier
 
 
 def test_a_commit_that_succeeded_can_be_undone_too(connection: Any, api: Any) -> None:

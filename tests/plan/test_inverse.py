@@ -122,6 +122,15 @@ def test_exec_is_undone_by_what_the_manifest_names(catalog: Catalog) -> None:
     assert undo(catalog, "ship_order", KEYS) == "EXEC shop.sales.orders.recall_order @shop='s', @order_id='it''s'"
 
 
+def test_a_statement_stands_on_one_line_and_holds_nothing_that_a_script_would_fill(catalog: Catalog) -> None:
+    text = "it's\n{{ old }} \u2028\x1b[31m"
+    assert undo(catalog, "put_order", KEYS | {"order": 8}, {}, BEFORE | {"note": text, "tags": [text]}) == (
+        "REPLACE shop.sales.orders SET \"order\" = 7, note = JSON('\"it''s\\n{' || '{ old }} ' || chr(8232) || "
+        "'\\u001b[31m\"'), tags = '[\"it''s\\n{' || '{ old }} ' || chr(8232) || '\\u001b[31m\"]', paid = NULL "
+        "WHERE shop = 's' AND order_id = 'it''s'"
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "method", "given", "reason"),
     [
