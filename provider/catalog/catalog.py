@@ -22,6 +22,8 @@ if TYPE_CHECKING:  # pydantic is slow to import, and only what reads manifests n
 #: file that it is answered with.
 Location = Literal["path", "query", "body", "account", "local"]
 Keys = tuple[str, ...]
+#: What a manifest says instead of an inverse where nothing undoes a method.
+NO_INVERSE = "none"
 
 
 def spelling(name: str, names: Iterable[str]) -> str | None:
@@ -108,7 +110,7 @@ class Method:
     is_list: bool = False
     #: Whether an object keeps what a change leaves out.
     merges: bool = False
-    #: The method of the resource that undoes a call, where the manifest names one.
+    #: The method of the resource that undoes a call, where the manifest names one; NO_INVERSE where nothing does.
     inverse: str | None = None
     #: Whether rows with the same path are sent in their order, one after the other.
     ordered: bool = True

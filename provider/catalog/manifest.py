@@ -131,7 +131,8 @@ class Method(Model):
     merges: bool = Field(default=False, description="whether an object keeps what a change leaves out")
     inverse: Name | None = Field(
         default=None,
-        description="the method of the resource that undoes a call; if left out, DELETE undoes INSERT, UPDATE itself",
+        description="the method of the resource that undoes a call, or none where nothing does; if left out, DELETE "
+        "undoes INSERT, and UPDATE itself",
     )
     ordered: bool | None = Field(
         default=None,

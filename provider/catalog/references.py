@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from provider.catalog import manifest
-from provider.catalog.catalog import path_keys, path_placeholders
+from provider.catalog.catalog import NO_INVERSE, path_keys, path_placeholders
 from provider.catalog.paging import Pages
 from provider.catalog.types import parse_type
 from provider.catalog.yamltext import Document, Keys
@@ -80,7 +80,7 @@ class _Checks:
             yield from self._awaiting(at, method)
             yield from self._streaming(at, method)
             yield from self._files(at, method, resource)
-            if method.inverse is not None and method.inverse not in resource.methods:
+            if method.inverse is not None and method.inverse not in (NO_INVERSE, *resource.methods):
                 message = f'inverse: the resource has no method "{method.inverse}"'
                 yield self._unknown(message, method.inverse, resource.methods, self._value(*at, "inverse"))
 

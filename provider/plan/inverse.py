@@ -2,7 +2,7 @@
 
 An INSERT is undone by the resource's DELETE, if the answer and the call say which object it is; an UPDATE by another
 one with the values that the object had before. A DELETE and anything else is undone only where the manifest names an
-`inverse`.
+`inverse`. Where it says `inverse: none`, nothing does: a mail that was sent can be deleted, and has been read.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Literal
 
-from provider.catalog.catalog import Field, Method, Parameter, Resource
+from provider.catalog.catalog import NO_INVERSE, Field, Method, Parameter, Resource
 from provider.rest.exact import Json, written
 from provider.sql.identifiers import identifier
 
@@ -82,6 +82,8 @@ def inverse_of(resource: Resource, method: Method, given: Collection[str]) -> In
     Args:
         given: the parameters that the call has a value for, by name.
     """
+    if method.inverse == NO_INVERSE:
+        return Irreversible(f"the manifest says that nothing undoes {method.name}")
     if method.inverse is not None and (declared := resource.method(method.inverse)) is not None:
         return _declared(resource, method, declared, given)
     if method.verb == "INSERT":

@@ -55,6 +55,14 @@ resources:
     methods:
       add_note: {sql: INSERT, http: POST /notes, returns: {ok: {type: boolean}}}
       drop_note: {sql: DELETE, http: 'DELETE /notes/{note_id}'}
+  mails:
+    key: {id: mail_id}
+    fields: {id: {type: string}, read: {type: boolean}}
+    methods:
+      get_mail: {sql: SELECT, http: 'GET /mails/{mail_id}'}
+      send_mail: {sql: INSERT, http: POST /mails, inverse: none}
+      mark_mail: {sql: UPDATE, http: 'PATCH /mails/{mail_id}', inverse: none, body: {read: {type: boolean}}}
+      drop_mail: {sql: DELETE, http: 'DELETE /mails/{mail_id}'}
 """
 
 
@@ -140,6 +148,8 @@ def test_a_statement_stands_on_one_line_and_holds_nothing_that_a_script_would_fi
         ("events", "move_event", {"event_id": "e", "at": 1}, "no SELECT method reads one object of shop.sales.events"),
         ("notes", "add_note", {}, "the answer of add_note does not say what drop_note would have to delete"),
         ("notes", "drop_note", {"note_id": "n"}, "the manifest names no inverse of drop_note"),
+        ("mails", "send_mail", {}, "the manifest says that nothing undoes send_mail"),
+        ("mails", "mark_mail", {"mail_id": "m", "read": True}, "the manifest says that nothing undoes mark_mail"),
     ],
 )
 def test_what_nothing_undoes_has_a_reason(
