@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import uuid4
 
 from provider.catalog.catalog import Method
@@ -17,8 +17,12 @@ from provider.rest.request import Target
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
-    """The rows of one statement: letters for those that are sent, and what an earlier run has done of the others."""
+    """The rows of one statement: letters for those that are sent, and what an earlier run has done of the others.
 
+    `number` counts the statements of a transaction from 1.
+    """
+
+    number: int
     plan: WritePlan
     planned: Sequence[Planned]
     letters: Sequence[Letter]
@@ -26,7 +30,9 @@ class Dispatch:
     journal: StatementJournal | None
 
     @staticmethod
-    def of(plan: WritePlan, planned: Sequence[Planned], target: Target, journal: StatementJournal | None) -> Dispatch:
+    def of(
+        number: int, plan: WritePlan, planned: Sequence[Planned], target: Target, journal: StatementJournal | None
+    ) -> Dispatch:
         """What is to be sent, by a journal too.
 
         Raises:
@@ -50,7 +56,7 @@ class Dispatch:
             for p in planned
             if p.call is not None and p.row not in before
         ]
-        return Dispatch(plan, planned, letters, before, journal)
+        return Dispatch(number, plan, planned, letters, before, journal)
 
     @property
     def done(self) -> list[Letter]:
@@ -66,7 +72,8 @@ class Dispatch:
         """What is known of each row now."""
         sent = {letter.row: letter for letter in self.letters}
         for p in self.planned:
-            yield sent[p.row].report() if p.row in sent else _unsent(p, self.before.get(p.row))
+            row = sent[p.row].report() if p.row in sent else _unsent(p, self.before.get(p.row))
+            yield replace(row, statement=self.number)
 
     @property
     def message(self) -> str:

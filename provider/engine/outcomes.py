@@ -58,7 +58,12 @@ def partly_done(verb: str, place: Place, rows: Sequence[WriteReport], failed: in
 
 
 def counts(rows: Sequence[WriteReport]) -> str:
-    """How many rows were done and were not, with the numbers of those that one has to look at."""
+    """How many rows were done and were not, with the numbers of those that one has to look at; a line a statement."""
+    statements: dict[int, list[WriteReport]] = {}
+    for row in rows:
+        statements.setdefault(row.statement, []).append(row)
+    if len(statements) > 1:
+        return "\n".join(f"Statement {number}: {counts(own)}" for number, own in statements.items())
     done = sum(1 for r in rows if r.outcome == "done")
     refused = [r.row for r in rows if r.outcome == "not done" and r.error is not None]
     unknown = [r.row for r in rows if r.outcome == "unknown"]

@@ -465,6 +465,8 @@ class Session:
         self._macros.ready(inner.text.sql)
         if isinstance(inner, Set) and inner.name in SETTINGS:
             self._change(inner)  # what follows is read by it
+        if isinstance(inner, Control):
+            return [self._transaction.explained(inner)]
         try:
             return as_text(self._explanation(inner))
         except RecursionError:
@@ -515,6 +517,8 @@ class Session:
 
     def _explain(self, statement: Explain, arguments: Mapping[str, object]) -> tuple[DuckResult, str]:
         inner = statement.statement
+        if isinstance(inner, Control):
+            return self._rows(("plan",), [(self._transaction.explained(inner),)], statement.text)
         if isinstance(inner, Query) and not inner.execs:
             plan = self._plan(inner)
             if not plan.scans:

@@ -42,6 +42,7 @@ from provider.sql.statements import Control
 
 #: Plans a query of ours.
 PlanQuery = Callable[[str], Plan]
+_ROLLED_BACK = "Local changes are rolled back."
 #: Values of an object as they were before, by parameter.
 Values = Mapping[str, Json]
 
@@ -220,6 +221,16 @@ class Transaction:
         }
         return [f"{control.verb} {what[control.verb]}"]
 
+    def explained(self, control: Control) -> str:
+        """What EXPLAIN says of BEGIN, COMMIT or ROLLBACK."""
+        match control.verb:
+            case "BEGIN":
+                return "BEGIN collects the writes that follow"
+            case "COMMIT":
+                now = f" (now {self.waits})" if self._collected else ""
+                return f"COMMIT sends what waits for it{now}, statement by statement"
+        return "ROLLBACK sends nothing"
+
     def rehearse_write(self, plan: WritePlan, text: Text, arguments: Mapping[str, object]) -> list[str]:
         """The requests of a write, which are those that COMMIT would send; errors as `collect`."""
         self._rehearsed = self._rehearsal()
@@ -281,18 +292,19 @@ class Transaction:
         failed = None
         try:
             # The journal numbers statements by these, so that from here on COMMIT cannot be tried again.
-            dispatches += [self._writer.dispatch(c.plan, c.planned, c.text) for c in collected]
+            dispatches += [self._writer.dispatch(c.plan, c.planned, c.text, n) for n, c in enumerate(collected, 1)]
             failed = self._writer.send("COMMIT", place, dispatches)
         except BaseException as e:
             self._give_up()
             if isinstance(e, Error) and len(dispatches) == len(collected):
                 report.writes = list(self._account(collected, dispatches, before))
+                e.reason = "\n".join(filter(None, [e.reason, _ROLLED_BACK]))
                 e.remedy = "\n".join(filter(None, [e.remedy, _way_back(collected, report.writes)]))
             raise
         report.writes = list(self._account(collected, dispatches, before))
         if failed is not None:
             self._give_up()
-            raise _stopped(collected, dispatches, failed, report.writes)
+            raise _stopped(collected, failed, report.writes)
         try:
             self._end("COMMIT")
         except duckdb.Error as e:
@@ -336,7 +348,7 @@ class Transaction:
         before: Sequence[Mapping[int, Values]],
     ) -> Iterator[WriteReport]:
         """What is known of all rows, with the statements that undo those that were done."""
-        for number, (c, dispatch, known) in enumerate(zip(collected, dispatches, before, strict=True), 1):
+        for c, dispatch, known in zip(collected, dispatches, before, strict=True):
             done = {letter.row: letter for letter in dispatch.done}
             for p, inverse, row in zip(c.planned, c.inverses, dispatch.rows(), strict=True):
                 undone = None
@@ -344,7 +356,7 @@ class Transaction:
                     undone = inverse.statement(p.values, _answer(done[p.row]), known.get(p.row))
                 if undone is not None and self._gateway.gives_away(done[p.row].target, undone.encode()):
                     undone = None  # it would print a secret, and without that it would set something else
-                yield replace(row, statement=number, inverse=undone)
+                yield replace(row, inverse=undone)
 
     def _check_irreversible(self, collected: Sequence[Collected]) -> None:
         """Stop a COMMIT of what cannot be undone."""
@@ -447,27 +459,23 @@ def _answer(letter: Letter) -> dict[str, Json]:
     return found if isinstance(found, dict) else {}
 
 
-def _stopped(
-    collected: Sequence[Collected], dispatches: Sequence[Dispatch], failed: Dispatch, rows: Sequence[WriteReport]
-) -> Error:
+def _stopped(collected: Sequence[Collected], failed: Dispatch, rows: Sequence[WriteReport]) -> Error:
     """The error of a COMMIT whose sending stopped at a row."""
     letter = failed.failed
     assert letter is not None
     assert letter.failure is not None
     error, place = letter.failure, failed.plan.place
-    number = next(n for n, d in enumerate(dispatches, 1) if d is failed)
-    rolled_back = "Local changes are rolled back."
     if all(row.outcome == "not done" for row in rows if row.request is not None):
         error.place = place
-        error.reason = "\n".join(filter(None, [error.reason, f"COMMIT has done nothing. {rolled_back}"]))
+        error.reason = "\n".join(filter(None, [error.reason, f"COMMIT has done nothing. {_ROLLED_BACK}"]))
         return error
     told = [
         f"Statement {n}, {c}: {counts([row for row in rows if row.statement == n])}" for n, c in enumerate(collected, 1)
     ]
     return PartlyDone(
-        f"COMMIT stopped in statement {number} of {len(collected)}, at row {letter.row:,}: {error.summary}",
+        f"COMMIT stopped in statement {failed.number} of {len(collected)}, at row {letter.row:,}: {error.summary}",
         place=place,
-        reason="\n".join([*told, rolled_back]),
+        reason="\n".join([*told, _ROLLED_BACK]),
         remedy="\n".join(filter(None, [error.remedy, _way_back(collected, rows)])),
         detail=error.detail,
     )

@@ -177,11 +177,11 @@ class Writer:
             self._stage(plan, table, dispatch)
         return len(dispatch.done), dispatch.message, settled
 
-    def dispatch(self, plan: WritePlan, planned: Sequence[Planned], text: Text) -> Dispatch:
+    def dispatch(self, plan: WritePlan, planned: Sequence[Planned], text: Text, number: int = 1) -> Dispatch:
         """What is to be sent for the next statement of the journal, where there is one; see `Dispatch.of`."""
         journal = self.policy.journal
         own = journal.begin(plan.verb, plan.resource.id, text.sql) if journal is not None else None
-        return Dispatch.of(plan, planned, self._target(plan), own)
+        return Dispatch.of(number, plan, planned, self._target(plan), own)
 
     def send(
         self, verb: str, place: Place, dispatches: Sequence[Dispatch], live: Live | None = None

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -444,6 +447,52 @@ def test_an_answer_that_is_lost_leaves_an_unknown_row_and_ends_the_commit(
         conn.close()
     assert outcomes == [("done",), ("unknown",), ("not done",)]
     assert texts(api, thread) == ["one"]
+
+
+def test_an_interrupted_commit_says_of_each_statement_what_is_known(
+    connection: Any, emulator: Emulator, api: Any
+) -> None:
+    thread, other = api.thread(tag="old"), api.thread()
+
+    def before(number: int) -> None:
+        if number == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+            over.wait(30)
+
+    over = threading.Event()
+    with LossyProxy(emulator.base_url, lambda _: False, before) as proxy:
+        conn = connection(base_urls={"openai": proxy.base_url})
+        conn.execute("CREATE TABLE log AS SELECT 1 AS n")
+        conn.execute("BEGIN")
+        conn.execute("INSERT INTO log VALUES (2)")
+        tag(conn, thread, "new")
+        say(conn, other, "one", "two")
+        with pytest.raises(errors.Cancelled) as caught:
+            conn.execute("COMMIT")
+        over.set()
+    said = str(caught.value)
+    assert "Statement 1: Done: 1. Refused: 0. Outcome unknown: 0. Not sent: 0." in said
+    assert "Statement 2: Done: 0. Refused: 0. Outcome unknown: 1 (row 1). Not sent: 1." in said
+    assert "Local changes are rolled back." in said
+    assert f"""SET metadata = '{{"tag": "old"}}' WHERE thread_id = '{thread}';""" in said
+    assert conn.execute("SELECT count(*) FROM log").fetchone() == (1,)
+    outcomes = conn.execute("SELECT statement, row, outcome FROM apiql.last_writes").fetchall()
+    assert outcomes == [(1, 1, "done"), (2, 1, "unknown"), (2, 2, "not done")]
+
+
+def test_explain_says_what_the_ends_of_a_transaction_send(connection: Any, emulator: Emulator, api: Any) -> None:
+    conn = connection()
+    thread = api.thread()
+    writes(emulator)
+    assert conn.execute("EXPLAIN BEGIN").fetchall() == [("BEGIN collects the writes that follow",)]
+    assert conn.explain("COMMIT") == "COMMIT sends what waits for it, statement by statement"
+    conn.execute("BEGIN")
+    say(conn, thread, "one", "two")
+    now = "COMMIT sends what waits for it (now 2 requests of 1 statement), statement by statement"
+    assert conn.execute("EXPLAIN COMMIT").fetchall() == [(now,)]
+    assert conn.execute("EXPLAIN ROLLBACK").fetchall() == [("ROLLBACK sends nothing",)]
+    assert conn.execute("ROLLBACK").message == "ROLLBACK (2 requests of 1 statement not sent)"
+    assert writes(emulator) == []
 
 
 def test_on_error_continue_is_about_the_rows_of_a_statement(connection: Any, api: Any) -> None:
