@@ -174,6 +174,11 @@ class Resource:
     verbs_elsewhere: Mapping[str, tuple[str, tuple[str, ...]]] = field(default_factory=dict)
     #: Parameters of INSERT that tell objects apart, where they are not the key.
     identity: tuple[str, ...] = ()
+    #: The fields by their names in lower case, as SQL compares them.
+    _named: Mapping[str, Field] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_named", {f.name.lower(): f for f in reversed(self.fields)})
 
     @property
     def id(self) -> str:
@@ -182,8 +187,7 @@ class Resource:
 
     def field(self, name: str) -> Field | None:
         """The field of that name, compared without case as SQL does."""
-        low = name.lower()
-        return next((f for f in self.fields if f.name == name or f.name.lower() == low), None)
+        return self._named.get(name.lower())
 
     def method(self, name: str) -> Method | None:
         """The method of that name or alias."""

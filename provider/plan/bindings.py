@@ -152,7 +152,9 @@ class Bindings:
     def _from_owner(self, block: Block, equal: list[Slot]) -> Iterator[Source]:
         """What is known of the owner's output columns holds for the columns that feed them."""
         owner = block.owner
-        columns = outputs(block) if block.transparent else None
+        if not block.transparent or (owner is None and not block.sought):
+            return
+        columns = outputs(block)
         if columns is None:
             return
         if owner is None:
