@@ -243,6 +243,35 @@ class Connection:
         """A new cursor that has run `sql`; see `Cursor.execute`."""
         return self.cursor().execute(sql, parameters)
 
+    def register(self, name: str, frame: object) -> None:
+        """Let statements read a data frame as the table `name`, in place of a table of that name.
+
+        Its values bind parameters as those of a table do. A transaction's end by ROLLBACK takes it back.
+
+        Args:
+            name: as it is written without quotes.
+            frame: of pandas, polars or pyarrow, or whatever else DuckDB reads. It is read anew by each statement; a
+                pyarrow RecordBatchReader, which can be read only once, is read into memory now.
+
+        Raises:
+            InterfaceError: DuckDB cannot read it.
+        """
+        self._check_open()
+        self._detach()
+        # Keys are read before the answer is, so that a stream would be empty by then.
+        rows = frame.read_all() if hasattr(frame, "read_all") else frame
+        try:
+            self._duck.register(name, rows)
+        except duckdb.Error as e:
+            kind = f"{type(frame).__module__}.{type(frame).__qualname__}"
+            raise InterfaceError(f'"{name}" cannot be a table of {kind}', detail=str(e)) from None
+
+    def unregister(self, name: str) -> None:
+        """Take back a `register`; nothing happens where there was none."""
+        self._check_open()
+        self._detach()
+        self._duck.unregister(name)
+
     def commit(self) -> None:
         """COMMIT the open transaction, and do nothing where none is open: send the writes that it has collected.
 
@@ -378,6 +407,13 @@ class Connection:
         gateway = self._new_gateway()
         self._opened.callback(gateway.close)
         return gateway
+
+    def _detach(self) -> None:
+        """Free DuckDB's connection of an earlier cursor's rows."""
+        if self._unplanned is not None:
+            self._unplanned.detach()
+        if "_session" in vars(self):
+            self._session.detach()
 
     def _told(self, report: Report) -> AbstractContextManager[None]:
         """Within the block, whoever wants to know is told how far a statement is."""
