@@ -216,9 +216,9 @@ class Choice:
         self._keep_together(use, method, chosen, resolved)
         constant = {p: s for p, s in chosen.items() if isinstance(s, Constants)}
         joined = {p: s for p, s in chosen.items() if isinstance(s, FromRelations)}
-        bindings: list[Binding] = [
-            self._keys.single(use, p, s) for p, s in chosen.items() if isinstance(s, FromQuery | AnyOf)
-        ]
+        queried = {p: s for p, s in chosen.items() if isinstance(s, FromQuery)}
+        bindings: list[Binding] = [self._keys.single(use, p, s) for p, s in chosen.items() if isinstance(s, AnyOf)]
+        bindings += self._keys.rows(queried)
         bindings += given(constant)
         bindings += every
         bindings += self._keys.joined(use, joined)

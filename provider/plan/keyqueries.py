@@ -41,6 +41,23 @@ class KeyQueries:
         needs = self.needs(source) or set()
         return self._keys((parameter,), sql, needs, recursive, _origin(source), self._is_monotone(source))
 
+    def rows(self, columns: dict[Parameter, FromQuery]) -> Iterable[Keys]:
+        """A query for the keys of each row value, `(a, b) IN (SELECT ...)`, so that its columns stay together."""
+        queries: dict[int, dict[Parameter, FromQuery]] = {}
+        for parameter, source in columns.items():
+            queries.setdefault(id(source.query), {})[parameter] = source
+        for group in queries.values():
+            parameters, sources = tuple(group), tuple(group.values())
+            recursive: dict[str, Cte] = {}
+            names = ", ".join(f"c{i}" for i in range(sources[0].width))
+            casts = ", ".join(key_cast(f"c{s.index}", p.type) for p, s in group.items())
+            cast = f"SELECT {casts} FROM ({self._staged.sql(sources[0].query, recursive)}) AS rows({names})"
+            keys = [f"k{i}" for i in range(len(group))]
+            not_null = " AND ".join(f"{k} IS NOT NULL" for k in keys)
+            sql = f"SELECT DISTINCT {', '.join(keys)} FROM ({cast}) AS keys({', '.join(keys)}) WHERE {not_null}"
+            needs = self.needs(sources[0]) or set()
+            yield self._keys(parameters, sql, needs, recursive, _origin(sources[0]), self._is_monotone(sources[0]))
+
     def joined(self, use: Use, joined: dict[Parameter, FromRelations]) -> Iterable[Keys]:
         """A query for the keys that come from the same rows, so that they stay together."""
         for group in self._groups(use, joined):
