@@ -96,15 +96,25 @@ def assignments(
     for item in items:
         if not isinstance(item, exp.EQ) or not isinstance(item.this, exp.Column):
             raise NotSupportedError("SET takes column = value", place=target.place)
-        owner, name = item.this.table, item.this.name
+    return own_columns([i.this for i in items], table, target), [i.expression for i in items]
+
+
+def own_columns(columns: Sequence[exp.Column], table: exp.Table, target: Writable) -> list[exp.Identifier]:
+    """The names of the target's columns that are written; the table's name or alias may stand in front.
+
+    Raises:
+        BindError: a column of something else than the target, or a part of a column.
+    """
+    for column in columns:
+        owner, name = column.table, column.name
         if owner.lower() not in ("", table.alias_or_name.lower()):
-            whole = f"SET takes whole columns: SET {owner} = json_merge_patch({owner}, json_object('{name}', ...))."
+            whole = f"Columns are written whole: SET {owner} = json_merge_patch({owner}, json_object('{name}', ...))."
             raise BindError(
                 f'"{owner}.{name}" is no column of {target.resource.id}',
-                place=target.text.place(*span(item.this.parts)),
+                place=target.text.place(*span(column.parts)),
                 remedy=whole if target.resource.field(owner) is not None else "",
             )
-    return [i.this.this for i in items], [i.expression for i in items]
+    return [column.this for column in columns]
 
 
 def found_rows(text: str, target: Writable, names: Names) -> Plan:

@@ -20,6 +20,7 @@ from provider.plan.clauses import (
     found_rows,
     insert_columns,
     insert_source,
+    own_columns,
     returning_of,
     sql,
     with_of,
@@ -116,7 +117,7 @@ class _Merge:
         if isinstance(then, exp.Update) and then.expressions:
             self.update(*assignments(then.expressions, self._table, self._target), condition, side)
         elif isinstance(then, exp.Insert) and isinstance(then.this, exp.Tuple) and then.expression is not None:
-            columns = [c.this for c in then.this.expressions]
+            columns = own_columns(then.this.expressions, self._table, self._target)
             values = then.expression.expressions if isinstance(then.expression, exp.Tuple) else [then.expression]
             if len(values) != len(columns):
                 raise BindError(f"INSERT names {len(columns)} columns and gives {len(values)} values", place=place)

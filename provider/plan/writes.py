@@ -59,6 +59,7 @@ def plan_write(write: Write, names: Names) -> WritePlan:
     check_hints(write.text, write.hints, ("AWAIT",))
     target = Writable.named(table, path, names, write.text)
     _check_clauses(write.verb, (tree, table, table.args.get("alias")), target)
+    _check_values(tree, target)
     plan = _planned(write, tree, table, target, names)
     return awaited(plan, names) if "AWAIT" in write.hints else plan
 
@@ -75,6 +76,19 @@ def _check_clauses(verb: str, nodes: Iterable[exp.Expr | None], target: Writable
                 f"{verb} on a resource does not take {_CALLED.get(clause, clause.upper().replace('_', ' '))}",
                 place=target.place,
                 remedy="UPDATE ... FROM and DELETE ... USING join other tables." if clause == "joins" else "",
+            )
+
+
+def _check_values(tree: exp.Expr, target: Writable) -> None:
+    """Refuse DEFAULT, which only a table's definition knows."""
+    for node in tree.find_all(exp.Var, exp.Column):
+        quoted = isinstance(node, exp.Column) and (node.table or node.this.quoted)
+        if node.name.upper() == "DEFAULT" and not quoted:
+            raise NotSupportedError(
+                "a write to a resource does not take DEFAULT",
+                place=target.place,
+                reason="Its defaults are the API's.",
+                remedy="In INSERT, NULL means 'not given', so that the API's default holds.",
             )
 
 
