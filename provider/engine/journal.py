@@ -237,13 +237,13 @@ class StatementJournal:
         """
         unknown = [row for row, entry in known.items() if entry.is_open]
         if unknown:
-            rows = listed(unknown)
+            journal = f"apiql journal {self._journal.path}"
             raise Guarded(
                 f"the outcome of {len(unknown):,} row{'s' if len(unknown) > 1 else ''} of an earlier run is unknown: "
-                f"{rows}",
+                f"{listed(unknown)} of write {self._statement}",
                 reason="They were sent and not answered. Nothing was sent now.",
-                remedy=f"Look whether they are there: apiql journal {self._journal.path} lists them.\n"
-                f"Then say so: apiql journal {self._journal.path} --done ROWS --not-done ROWS",
+                remedy=f"Look whether they are there: {journal} lists them.\n"
+                f"Then say so: {journal} --statement {self._statement} --done ROWS --not-done ROWS",
             )
 
     async def sent(self, letter: Letter) -> None:
