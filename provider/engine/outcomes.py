@@ -10,8 +10,8 @@ from provider.errors import Cancelled, Error, PartlyDone, Place, Timeout
 
 #: What is known of a row's write at the API.
 Outcome = Literal["done", "not done", "unknown"]
-#: Ranges of rows that an error lists.
-_LISTED = 12
+#: Ranges of rows that an error lists: an error is all that some have, and they have to look at each of these rows.
+_LISTED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,10 @@ def counts(rows: Sequence[WriteReport]) -> str:
     )
 
 
-_LOOK = "Look at what is there before you run it again; SELECT * FROM apiql.last_writes lists the rows."
+_LOOK = (
+    "Look at what is there before you run it again; apiql.last_writes lists the rows (--last-writes FILE on the "
+    "command line)."
+)
 
 
 def _numbered(rows: Sequence[int]) -> str:

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeVar
 
 import click
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from provider.catalog.loader import Catalog
     from provider.engine.connection import Connection
     from provider.engine.cursor import Cursor
-    from provider.interfaces.render import Row, Style, Write
+    from provider.interfaces.render import Column, Row, Style, Write
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -167,6 +167,12 @@ def cli(ctx: click.Context, debug: bool) -> None:
     metavar="FILE",
     help="Keep a journal of writes, and leave out what it calls done.",
 )
+@click.option(
+    "--last-writes",
+    type=click.File("w", encoding="utf-8", lazy=False),
+    metavar="FILE",
+    help="Write apiql.last_writes to a CSV file at the end, also after an error: what became of each row.",
+)
 @click.option("--database", default=":memory:", metavar="FILE", help="DuckDB file for tables and views.")
 @_catalog_options
 @click.option(
@@ -247,6 +253,7 @@ def query(
     max_writes: int,
     on_error: Literal["stop", "continue"],
     resume: str | None,
+    last_writes: TextIO | None,
     database: str,
     manifests: tuple[Path, ...],
     versions: tuple[tuple[str, str], ...],
@@ -329,6 +336,8 @@ def query(
                     raise
         finally:
             session.end()
+            if last_writes is not None:
+                session.account(last_writes)
 
 
 def _accounts(named: Sequence[tuple[str, str, str]], manifests: Sequence[Path]) -> dict[str, dict[str, dict[str, str]]]:
@@ -382,6 +391,14 @@ class _Session:
             message = self._connection.execute("ROLLBACK").message
             self._diagnostics.warning(f"the script ended within a transaction: {message}")
 
+    def account(self, file: TextIO) -> None:
+        """Write down what became of each row of the last write."""
+        from provider.interfaces.render import Style, csv
+
+        cursor = self._connection.execute("SELECT * FROM apiql.last_writes")
+        csv(_columns(cursor), _batches(cursor), file.write, Style())
+        file.flush()
+
     def _print_text(self, cursor: Cursor) -> None:
         """A text in pieces, as it comes; and what became of the operation that wrote it."""
         end = ""
@@ -402,10 +419,7 @@ class _Session:
             self._write("".join(f"{str(row[-1]).rstrip()}\n" for row in rows))
 
     def _print(self, cursor: Cursor) -> None:
-        from provider.interfaces.render import Column
-
-        columns = [Column(d[0], d[1]) for d in cursor.description or ()]
-        written = self._render(columns, _batches(cursor), self._write, self._style)
+        written = self._render(_columns(cursor), _batches(cursor), self._write, self._style)
         requests = cursor.report.requests
         sent = f", {_count(requests, 'request')}" if requests else ""
         gap = "\n" if "\n" in cursor.message else " "
@@ -428,6 +442,12 @@ class _Session:
         if self._printed:
             self._write(self._gap)
         self._printed = True
+
+
+def _columns(cursor: Cursor) -> list[Column]:
+    from provider.interfaces.render import Column
+
+    return [Column(d[0], d[1]) for d in cursor.description or ()]
 
 
 def _batches(cursor: Cursor) -> Iterator[list[Row]]:

@@ -29,6 +29,38 @@ def test_on_error_continue_does_the_other_rows(query: Run, api: Api) -> None:
     assert len(api.get(f"/threads/{t}/messages")["data"]) == 2
 
 
+def test_what_became_of_each_row_is_in_a_file_after_a_failure_too(query: Run, api: Api, tmp_path: Path) -> None:
+    t, file = api.post("/threads", json={})["id"], tmp_path / "outcomes.csv"
+    failed = query(THREE.replace("{t}", t), "--last-writes", str(file), "--max-concurrency", "1")
+    assert failed.code == 5
+    asked = query(f"SELECT row, request, status, left(id, 4), error, outcome FROM '{file}'", "-o", "csv", "--no-header")
+    refused = "POST /threads/thread_none/messages"
+    assert asked.out.splitlines() == [
+        f"1,POST /threads/{t}/messages,200,msg_,,done",
+        f"2,{refused},404,,{refused} answered 404,not done",
+        f"3,POST /threads/{t}/messages,,,,not done",
+    ]
+
+
+def test_the_file_of_outcomes_has_the_way_back_of_a_commit(query: Run, api: Api, tmp_path: Path) -> None:
+    t, file = api.post("/threads", json={})["id"], tmp_path / "outcomes.csv"
+    script = "BEGIN; " + THREE.replace("{t}", t) + "; COMMIT"
+    assert query(script, "--last-writes", str(file), "--on-error", "continue").code == 5
+    undo = query(f"SELECT inverse FROM '{file}' WHERE inverse IS NOT NULL", "-o", "csv", "--no-header").out
+    assert len(undo.splitlines()) == 2
+    assert query(undo.replace("\n", ";\n")).code == 0
+    assert api.get(f"/threads/{t}/messages")["data"] == []
+
+
+def test_a_script_that_writes_nothing_leaves_a_file_without_rows(query: Run, tmp_path: Path) -> None:
+    file = tmp_path / "outcomes.csv"
+    assert query("SELECT no_such_column", "--last-writes", str(file)).code == 1
+    assert file.read_text() == "row,request,status,id,error,outcome,statement,inverse\n"
+    nowhere = query("SELECT 1", "--last-writes", str(tmp_path / "none" / "outcomes.csv"))
+    assert nowhere.code == 2
+    assert nowhere.out == "", "known before anything is sent"
+
+
 def test_a_rerun_leaves_out_what_the_journal_calls_done(query: Run, api: Api, tmp_path: Path) -> None:
     t, file = api.post("/threads", json={})["id"], str(tmp_path / "journal")
     sql = THREE.replace("{t}", t)
@@ -49,7 +81,7 @@ def test_the_journal_is_listed_and_told_what_somebody_found_out(
     file.write_text("".join(line for line in file.read_text().splitlines(True) if '"done"' not in line))
     refused = query(sql, "--resume", str(file))
     assert refused.code == 4
-    assert f"apiql journal {file} --done ROWS --not-done ROWS" in refused.err
+    assert f"apiql journal {file} --statement 1 --done ROWS --not-done ROWS" in refused.err
     listed = apiql("journal", str(file))
     assert f"POST /threads/{t}/messages" in listed.out
     assert "sent" in listed.out
