@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
@@ -31,7 +32,7 @@ class Result(Protocol):
     @property
     def rowcount(self) -> int: ...
     def fetch(self, size: int | None) -> list[Row]: ...
-    def arrow(self) -> pyarrow.Table: ...
+    def arrow(self, ahead: Sequence[Row] = ()) -> pyarrow.Table: ...
     def close(self) -> None: ...
     def abandon(self) -> None: ...
     def detach(self) -> None: ...
@@ -60,6 +61,8 @@ class Cursor:
         self.report = Report()
         self.message = ""
         self._result: Result | None = None
+        #: Rows that iterating has read, and that nobody has been given yet.
+        self._ahead: deque[Row] = deque()
         self._watch: Watch | None = None
         self._rowcount = -1
         self._closed = False
@@ -127,12 +130,16 @@ class Cursor:
         return self._fetch(None)
 
     def __iter__(self) -> Iterator[Row]:
-        while rows := self.fetchmany(1000):
-            yield from rows
+        while True:
+            if not self._ahead:
+                self._ahead.extend(self._fetch(1000))
+            if not self._ahead:
+                return
+            yield self._ahead.popleft()
 
     def arrow(self) -> pyarrow.Table:
         """All rows that are left, as an Arrow table (needs pyarrow)."""
-        return self._read(lambda result: result.arrow())
+        return self._read(lambda result: result.arrow(self._taken(None)))
 
     def df(self) -> pandas.DataFrame:
         """All rows that are left, as a pandas data frame (needs pandas)."""
@@ -178,6 +185,7 @@ class Cursor:
 
     def _drop_result(self) -> None:
         self._rowcount = -1
+        self._ahead.clear()
         if self._result is not None:
             self._result.close()
             self._result = None
@@ -187,7 +195,15 @@ class Cursor:
             raise InterfaceError("the cursor is closed")
 
     def _fetch(self, size: int | None) -> list[Row]:
-        return self._read(lambda result: result.fetch(size))
+        taken = self._taken(size)
+        if size is not None and len(taken) == size > 0:
+            return taken
+        return taken + self._read(lambda result: result.fetch(None if size is None else size - len(taken)))
+
+    def _taken(self, size: int | None) -> list[Row]:
+        """The first of the rows that iterating has read ahead."""
+        count = len(self._ahead) if size is None else min(size, len(self._ahead))
+        return [self._ahead.popleft() for _ in range(count)]
 
     def _read(self, read: Callable[[Result], T]) -> T:
         result, watch = self._open_result()

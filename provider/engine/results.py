@@ -77,11 +77,12 @@ class DuckResult:
             self._finish()
         return rows
 
-    def arrow(self) -> pyarrow.Table:
+    def arrow(self, ahead: Sequence[Row] = ()) -> pyarrow.Table:
         """All rows that are left, in the Arrow types that DuckDB gives them.
 
-        Once rows were read into Python (by `fetch` or `detach`) they come from there, as exact as Python's
-        values: nanoseconds are cut, an interval's months are days. What Arrow cannot take from Python is text.
+        `ahead` are rows that were fetched already and belong to them. Once rows were read into Python (by `fetch` or
+        `detach`) they come from there, as exact as Python's values: nanoseconds are cut, an interval's months are
+        days. What Arrow cannot take from Python is text.
         """
         if self._rows is None and not self._begun:
             try:
@@ -92,8 +93,7 @@ class DuckResult:
             self._finish()
             return table
         # DuckDB would leave out what `fetch` has read ahead.
-        rows = self.fetch(None)
-        return self._table(rows)
+        return self._table([*ahead, *self.fetch(None)])
 
     def finish(self) -> None:
         """Give up what is left: a query's rows are nothing that has to be waited for."""

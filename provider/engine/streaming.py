@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -214,13 +214,13 @@ class EventResult:
             self._read()
         return [self._rows.popleft() for _ in range(min(size, len(self._rows)))]
 
-    def arrow(self) -> pyarrow.Table:
-        """All rows that are left."""
+    def arrow(self, ahead: Sequence[Row] = ()) -> pyarrow.Table:
+        """All rows that are left; `ahead` were fetched already and belong to them."""
         import pyarrow
 
         kinds = {"VARCHAR": pyarrow.string(), "JSON": pyarrow.string(), "BIGINT": pyarrow.int64()}
         schema = pyarrow.schema([(f.name, kinds[f.type.duckdb]) for f in self._shape.fields])
-        rows = self.fetch(None)
+        rows = [*ahead, *self.fetch(None)]
         return pyarrow.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema)
 
     def detach(self) -> None:

@@ -232,6 +232,28 @@ def test_a_cursor_can_be_iterated(conn: Any) -> None:
     assert sum(1 for _ in conn.execute("SELECT i FROM range(2500) AS r(i)")) == 2500
 
 
+def test_whoever_stops_iterating_finds_the_other_rows(conn: Any) -> None:
+    def begun() -> Any:
+        cur = conn.execute("SELECT i FROM range(2500) AS r(i)")
+        for _ in cur:
+            break
+        return cur
+
+    cur = begun()
+    assert (cur.fetchone(), cur.fetchmany(2)) == ((1,), [(2,), (3,)])
+    assert next(iter(cur)) == (4,)
+    assert cur.fetchmany(2000) == [(i,) for i in range(5, 2005)]
+    assert [i for (i,) in cur] == list(range(2005, 2500))
+    assert cur.fetchall() == []
+    assert begun().fetchall() == [(i,) for i in range(1, 2500)]
+    assert begun().arrow().column("i").to_pylist() == list(range(1, 2500))
+    cur = begun()
+    assert conn.execute("SELECT 1").fetchone() == (1,), "which frees the connection of the rows"
+    assert len(cur.fetchall()) == 2499
+    cur = begun()
+    assert cur.execute("SELECT 'new'").fetchall() == [("new",)]
+
+
 @pytest.mark.parametrize("sql", [None, "CREATE TABLE t (i INT)"])
 def test_fetching_without_rows_is_an_error(conn: Any, sql: str | None) -> None:
     cur = conn.cursor()

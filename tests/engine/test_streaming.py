@@ -91,6 +91,19 @@ def test_however_many_rows_are_fetched_at_a_time_they_are_the_same(
     assert cursor.fetchone() is None
 
 
+def test_whoever_stops_iterating_finds_the_other_events(connection: Connect, api: Api, assistant: str) -> None:
+    conn = connection()
+    for rest in (
+        lambda c: [position for _, _, position, _ in c.fetchall()],
+        lambda c: c.arrow()["position"].to_pylist(),
+    ):
+        cur = conn.execute(CREATE_RUN, [api.thread("Hi"), streaming(assistant)])
+        assert next(iter(cur))[2] == 1
+        found = rest(cur)
+        assert found == list(range(2, len(found) + 2))
+        assert len(found) > 5
+
+
 def test_a_thread_and_its_run_are_created_at_once(connection: Connect, assistant: str) -> None:
     payload = streaming(assistant, thread={"messages": [{"role": "user", "content": "Hi"}]})
     sql = "EXEC openai.assistants.threads.create_thread_and_run @@json=?"
