@@ -132,6 +132,28 @@ def test_no_secret_is_in_anything_that_a_connection_gives(tmp_path: Path, server
         assert (tmp_path / name).stat().st_size > 0
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT state FROM shop.sales.orders WHERE order_id = '{}'",
+        "SELECT id FROM shop.sales.orders WHERE state = '{}'",
+        "CREATE TABLE kept AS SELECT state FROM shop.sales.orders WHERE order_id = '{}'",
+        "INSERT INTO kept SELECT state FROM shop.sales.orders WHERE order_id = '{}'",
+        "INSERT INTO shop.sales.orders (state) SELECT id FROM shop.sales.orders WHERE state = '{}'",
+        "UPDATE shop.sales.orders SET state = '{}' WHERE order_id = 'o1'",
+    ],
+)
+def test_a_secret_that_a_statement_spells_out_is_in_no_plan(tmp_path: Path, server: WebServer, sql: str) -> None:
+    token = "tok-S3CR3T-en"
+    with connect(tmp_path, server.url, "{type: bearer, env: SHOP_KEY}", {"SHOP_KEY": token}) as conn:
+        conn.execute("CREATE TABLE kept (state VARCHAR)")
+        said = conn.explain(sql.format(token))
+        said += str(conn.execute(f"EXPLAIN (FORMAT JSON) {sql.format(token)}").fetchall())
+    assert said.count("***") >= 2
+    assert token not in said
+    assert server.requests == []
+
+
 Run = Callable[..., tuple[str, str]]
 
 

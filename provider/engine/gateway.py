@@ -7,7 +7,7 @@ import time
 import weakref
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from provider.engine.fetching import Fetcher, asking
 from provider.engine.loop import Loop
@@ -199,6 +199,17 @@ class Gateway:
     def redacted(self, target: Target, text: str) -> str:
         """A text without the secrets of the account that a target is asked with."""
         return self._ready().redacted(target, text)
+
+    def without_secrets(self, target: Target, told: Any) -> Any:
+        """As `redacted`, of all texts in lists and objects."""
+        match told:
+            case str():
+                return self.redacted(target, told)
+            case dict():
+                return {name: self.without_secrets(target, part) for name, part in told.items()}
+            case list():
+                return [self.without_secrets(target, part) for part in told]
+        return told
 
     def asker(self, target: Target) -> bytes:
         """What tells who asks through a target; see `Client.asker`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal, cast
 import duckdb
 from sqlglot import exp
 
+from provider.catalog.catalog import Resource
 from provider.catalog.loader import Catalog
 from provider.engine.cache import Cache
 from provider.engine.catalog_tables import (
@@ -55,6 +56,7 @@ from provider.plan.physical import Plan
 from provider.plan.planner import plan_query
 from provider.plan.rendering import quoted
 from provider.plan.writes import plan_exec, plan_write, target_of
+from provider.rest.request import Target
 from provider.sql.dialect import Dialect
 from provider.sql.scanner import Text, without_values
 from provider.sql.statements import (
@@ -488,22 +490,31 @@ class Session:
                     plan = self._plan(statement)
                     if isinstance(statement.tree, exp.Query):
                         self._check_sql(plan, statement.text)
-                explanation = explain_query(plan, called.plans)
-                for call in called.plans:
-                    explanation = self._writer.redacted(call, explanation)
-                return explanation
+                asked = [scan.resource for scan in plan.scans] + [call.resource for call in called.plans]
+                return self._without_secrets(explain_query(plan, called.plans), asked)
             case Query():
                 plan = self._plan(statement)
                 if plan.scans and isinstance(statement.tree, exp.Query):
                     self._check_sql(plan, statement.text)
-                return self._foreseen(plan, explain_query(plan))
+                explanation = self._foreseen(plan, explain_query(plan))
+                return self._without_secrets(explanation, [scan.resource for scan in plan.scans])
             case Write() | Exec():
                 write = self._write_plan(statement)
                 if write is not None:
-                    return self._writer.redacted(write, explain_write(write))
+                    asked = [scan.resource for scan in write.source.scans] + [write.resource]
+                    return self._without_secrets(explain_write(write), asked)
                 if isinstance(statement, Write):
-                    return explain_query(self._plan(_as_query(statement)))
+                    plan = self._plan(_as_query(statement))
+                    return self._without_secrets(explain_query(plan), [scan.resource for scan in plan.scans])
         return explain_query(Plan("", (), ()))
+
+    def _without_secrets(self, explanation: Explanation, asked: Iterable[Resource]) -> Explanation:
+        """A plan without the secrets of the accounts that its resources are asked with, which SQL may spell out."""
+        for resource in {resource.id: resource for resource in asked}.values():
+            service = self._catalog.service(resource.provider, resource.service)
+            target = Target(self._catalog.provider(resource.provider), service)
+            explanation = self._gateway.without_secrets(target, explanation)
+        return explanation
 
     def _foreseen(self, plan: Plan, explanation: Explanation) -> Explanation:
         """A query's plan with what would come from the cache, where the statement itself says what is asked for."""

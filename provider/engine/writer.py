@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import duckdb
 import msgspec
@@ -30,7 +29,6 @@ from provider.engine.watch import Stopped
 from provider.engine.writes import Guard, Planned, calls, check_count, check_filter, check_whole
 from provider.errors import DataError, OperationalError, PartlyDone, Place, Timeout
 from provider.plan.actions import ANSWERS, WritePlan
-from provider.plan.explain import Explanation
 from provider.plan.physical import Plan
 from provider.rest.request import Target
 from provider.sql.scanner import Text
@@ -105,19 +103,6 @@ class Writer:
             asker = target.of(p.call) if p.call is not None else target
             lines.append(f"  row {p.row:<6,} {self._gateway.redacted(asker, call)}")
         return lines
-
-    def redacted(self, plan: WritePlan, explanation: Explanation) -> Explanation:
-        """What is told of a plan, without the secrets of the account that it writes with."""
-        target = self._target(plan)
-
-        def hidden(told: Any) -> Any:
-            if isinstance(told, dict):
-                return {name: hidden(part) for name, part in told.items()}
-            if isinstance(told, list):
-                return [hidden(part) for part in told]
-            return self._gateway.redacted(target, told) if isinstance(told, str) else told
-
-        return {name: hidden(part) for name, part in explanation.items()}
 
     def write(self, plan: WritePlan, text: Text, arguments: Mapping[str, object]) -> tuple[Result, str]:
         """Carry a plan out; the answers that RETURNING selects or the events of a stream, and a message.
