@@ -286,6 +286,7 @@ class Transaction:
         collected = self._collected
         self._check_irreversible(collected)
         before = [self._before(c) for c in collected]
+        self._collected = []  # whatever happens from here on, a second COMMIT must not send it again
         place = _place(control)
         report = self._gateway.report
         dispatches: list[Dispatch] = []

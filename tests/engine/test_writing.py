@@ -52,6 +52,19 @@ def test_insert_select_of_no_rows_sends_nothing(connection: Any, emulator: Emula
     assert (cur.rowcount, count(emulator)) == (0, 0)
 
 
+def test_an_insert_into_the_list_that_it_reads_writes_each_row_once(connection: Any, api: Any) -> None:
+    thread = api.thread()
+    for number in range(101):  # two pages, and with the new ones a third
+        api.post(f"/threads/{thread}/messages", {"role": "user", "content": str(number)})
+    sql = """INSERT INTO openai.assistants.messages (thread_id, role, content)
+             SELECT thread_id, role, 'again ' || (content->0->'text'->>'value')
+             FROM openai.assistants.messages WHERE thread_id = ?"""
+    assert connection().execute(sql, [thread]).rowcount == 101
+    texts = [m["content"][0]["text"]["value"] for m in api.every(f"/threads/{thread}/messages")]
+    assert len(texts) == 202
+    assert set(texts[101:]) == {f"again {text}" for text in texts[:101]}
+
+
 def test_insert_copies_one_thread_into_another(connection: Any, emulator: Emulator, api: Any) -> None:
     source, target = api.thread("one", "two", "three"), api.thread()
     emulator.requests.clear()
