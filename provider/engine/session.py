@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -25,6 +23,7 @@ from provider.engine.catalog_tables import (
     settings_table,
     tells_of_earlier,
 )
+from provider.engine.configuration import Configuration
 from provider.engine.cursor import Parameters, Result
 from provider.engine.execution import Execution
 from provider.engine.gateway import Gateway
@@ -64,13 +63,6 @@ from provider.sql.statements import (
 if TYPE_CHECKING:
     from provider.rest.tracing import Tracing
 
-_USE = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*USE\s+(\w+)(?:\.(\w+))?\s*", re.IGNORECASE | re.DOTALL)
-
-
-_LOCKED = "SELECT current_setting('lock_configuration')"
-#: The settings that only say what names mean.
-_NAMES = ("provider", "service")
-
 
 class Session:
     """What a connection's statements share: the database, the catalog, views, the defaults that USE sets.
@@ -105,11 +97,11 @@ class Session:
         self._writer = Writer(duck, catalog, gateway, policy, lambda *query: afresh(*query)[0], cache)
         self._transaction = Transaction(duck, self._writer, gateway, lambda sql: source(sql, self._planning.names()))
         self._queries = Queries(self._planning, self._execution, self._writer, self._transaction)
+        self._configuration = Configuration(duck, catalog, settings, gateway, self._writer, self._queries)
         self._macros = macros
         self._cache = cache
         self._settings = settings
         self._tracing = tracing
-        self._integer_division = False
         self._earlier = Log()
         self._written: Sequence[WriteReport] = ()
         self._open: Result | None = None
@@ -183,7 +175,9 @@ class Session:
         check_count(statement, arguments)
         match statement:
             case Query():
-                own = self._view(statement, arguments) or self._refresh(statement) or self._use(statement)
+                own = self._view(statement, arguments) or self._refresh(statement)
+                if own is None and self._configuration.use(statement.text):
+                    return done(self._duck, "USE")
                 return own or self._queries.run(statement, arguments)
             case Write() | Exec():
                 plan = self._planning.write(statement)
@@ -213,10 +207,10 @@ class Session:
             case Explain():
                 return self._explain(statement, arguments)
             case Set() if statement.name in SETTINGS:
-                self._change(statement)
+                self._configuration.change(statement)
                 return done(self._duck, "RESET" if statement.reset else "SET")
             case Set():
-                return self._set(statement, arguments)
+                return self._configuration.change_duckdb(statement, arguments)
 
     def _view(self, query: Query, arguments: Mapping[str, object]) -> tuple[DuckResult, str] | None:
         """CREATE, REFRESH and DROP of views over resources; None for everything else."""
@@ -267,77 +261,6 @@ class Session:
             return None
         self._cache.refresh(resource or None)
         return done(self._duck, "REFRESH")
-
-    def _use(self, query: Query) -> tuple[DuckResult, str] | None:
-        """`USE provider` and `USE provider.service`; a local schema's name is DuckDB's."""
-        m = _USE.fullmatch(query.text.sql.strip())
-        if m is None or not self._catalog.has_provider(m[1]):
-            return None
-        if m[2] is not None:
-            self._catalog.service(m[1], m[2])
-        self._settings.put("provider", m[1])
-        self._settings.put("service", f"{m[1]}.{m[2]}" if m[2] is not None else "")
-        return done(self._duck, "USE")
-
-    def _set(self, statement: Set, arguments: Mapping[str, object]) -> tuple[DuckResult, str]:
-        """SET or RESET of one of DuckDB's settings; a name that nobody knows is looked for in both worlds."""
-        try:
-            return self._queries.run(Query(statement.text, None), arguments)
-        except BindError:
-            rows = self._duck.execute("SELECT name FROM duckdb_settings()").fetchall()
-            names = [*SETTINGS, *(name for (name,) in rows)]
-            if statement.name in names:
-                raise
-            raise BindError(
-                f'no setting "{statement.name}"',
-                place=statement.text.place(*statement.span),
-                remedy=did_you_mean(statement.name, names),
-            ) from None
-
-    def _change(self, statement: Set) -> None:
-        """Carry out SET or RESET of a setting of ours, and act on it."""
-        before = {name: self._settings[name] for name in SETTINGS}
-        if statement.name not in _NAMES and self._duck.execute(_LOCKED).fetchall() == [(True,)]:
-            raise ProgrammingError(
-                f"{statement.name} cannot be changed: the configuration has been locked",
-                place=statement.text.place(*statement.span),
-                reason="lock_configuration is on; it holds for the settings of ApiQL, too.",
-            )
-        self._settings.change(statement)
-        try:
-            self._apply(statement, before)
-        except BaseException:
-            self._settings.put(statement.name, before[statement.name])
-            raise
-
-    def _apply(self, statement: Set, before: Mapping[str, object]) -> None:
-        settings, place = self._settings, statement.text.place(*statement.span)
-        match statement.name:
-            case "dialect" if settings["dialect"] != before["dialect"]:
-                # StackQL's 5 / 2 is 2; DuckDB has a setting of its own for that.
-                own = self._integer_division
-                (now,) = self._duck.execute("SELECT current_setting('integer_division')").fetchone() or (False,)
-                self._integer_division = bool(now)
-                wanted = True if settings["dialect"] == "stackql" else own
-                self._duck.execute(f"SET integer_division = {str(wanted).lower()}")
-            case "max_concurrency" | "timeout" | "retries" | "retry_seconds":
-                self._gateway.renew(settings.integer("max_concurrency"))
-            case "max_writes":
-                guard = replace(self._writer.policy.guard, max_writes=settings.integer("max_writes"))
-                self._writer.policy = replace(self._writer.policy, guard=guard)
-            case "provider":
-                if name := settings.text("provider"):
-                    self._catalog.provider(name, place)
-                settings.put("service", "")
-            case "service":
-                path = settings.text("service").split(".")
-                if path == [""]:
-                    return
-                if len(path) == 1:
-                    path = [settings.text("provider"), *path]
-                self._catalog.service(path[0], ".".join(path[1:]), place)
-                settings.put("provider", path[0])
-                settings.put("service", ".".join(path))
 
     def explain(self, sql: str) -> str:
         """The plan of each statement of a script as text: methods, requests, and where values come from.
@@ -390,7 +313,7 @@ class Session:
         inner = statement.statement if isinstance(statement, Explain) else statement
         self._macros.ready(inner.text.sql)
         if isinstance(inner, Set) and inner.name in SETTINGS:
-            self._change(inner)  # what follows is read by it
+            self._configuration.change(inner)  # what follows is read by it
         if isinstance(inner, Control):
             return [self._transaction.explained(inner)]
         try:
