@@ -31,20 +31,20 @@ from provider.engine.macros import Macros
 from provider.engine.outcomes import WriteReport
 from provider.engine.planning import Planning, local_columns, too_deep
 from provider.engine.queries import Queries
-from provider.engine.refreshing import refreshed as cached_name
+from provider.engine.refreshing import refreshed
 from provider.engine.report import Log, Report
 from provider.engine.results import DuckResult, as_lines, done, interruption
 from provider.engine.settings import SETTINGS, Settings
 from provider.engine.shows import describe, rows_of, show
 from provider.engine.transaction import Transaction
-from provider.engine.views import View, Views, definition, dropped, refreshed
+from provider.engine.view_statements import ViewStatements
+from provider.engine.views import Views
 from provider.engine.watch import Watch
 from provider.engine.writer import WritePolicy, Writer
-from provider.errors import BindError, NotSupportedError, ProgrammingError, did_you_mean
+from provider.errors import NotSupportedError, ProgrammingError
 from provider.plan.clauses import source
 from provider.plan.explain import Explanation, as_text, explain_query, explain_write
 from provider.plan.physical import Plan
-from provider.plan.rendering import quoted
 from provider.plan.writes import plan_exec
 from provider.sql.scanner import without_values
 from provider.sql.statements import (
@@ -57,7 +57,6 @@ from provider.sql.statements import (
     Show,
     Statement,
     Write,
-    parse,
 )
 
 if TYPE_CHECKING:
@@ -85,12 +84,12 @@ class Session:
         self._duck = duck
         self._catalog = catalog
         self._gateway = gateway
-        self._views = Views(duck)
+        views = Views(duck)
         self._tables = CatalogTables(duck, partial(local_columns, duck), catalog_tables(catalog))
         self._tables.add(settings_table(settings.rows))
         self._tables.add(last_requests(lambda: self._earlier))
         self._tables.add(last_writes(lambda: self._written))
-        self._planning = Planning(duck, catalog, settings, macros, self._views, self._tables)
+        self._planning = Planning(duck, catalog, settings, macros, views, self._tables)
         self._execution = Execution(duck, catalog, gateway, settings, cache)
         # What is to be written rests on what is there now.
         afresh = partial(self._execution.run, afresh=True)
@@ -98,6 +97,7 @@ class Session:
         self._transaction = Transaction(duck, self._writer, gateway, lambda sql: source(sql, self._planning.names()))
         self._queries = Queries(self._planning, self._execution, self._writer, self._transaction)
         self._configuration = Configuration(duck, catalog, settings, gateway, self._writer, self._queries)
+        self._view_statements = ViewStatements(views, self._planning, self._queries)
         self._macros = macros
         self._cache = cache
         self._settings = settings
@@ -175,10 +175,8 @@ class Session:
         check_count(statement, arguments)
         match statement:
             case Query():
-                own = self._view(statement, arguments) or self._refresh(statement)
-                if own is None and self._configuration.use(statement.text):
-                    return done(self._duck, "USE")
-                return own or self._queries.run(statement, arguments)
+                own = self._run_own(statement, arguments)
+                return self._queries.run(statement, arguments) if own is None else done(self._duck, own)
             case Write() | Exec():
                 plan = self._planning.write(statement)
                 if plan is not None and self._transaction.takes(plan):
@@ -212,55 +210,21 @@ class Session:
             case Set():
                 return self._configuration.change_duckdb(statement, arguments)
 
-    def _view(self, query: Query, arguments: Mapping[str, object]) -> tuple[DuckResult, str] | None:
-        """CREATE, REFRESH and DROP of views over resources; None for everything else."""
-        sql = query.text.sql
-        found = definition(sql)
-        if found is not None and query.execs:
-            place = query.execs[0].text.place(*query.execs[0].path_span)
-            raise NotSupportedError("a view cannot hold EXEC: each reading would send it again", place=place)
-        if found is not None:
-            view = found.view
-            source = parse(view.sql)[0]
-            if not isinstance(source, Query) or (not view.materialized and not self._planning.reads_resources(source)):
-                return None
-            message = "CREATE MATERIALIZED VIEW" if view.materialized else "CREATE VIEW"
-            if found.only_if_new and view.name.lower() in self._views.all():
-                return done(self._duck, message)
-            if view.materialized:
-                self._materialize(view, arguments)
-            self._views.save(view, replace=found.replace)
-            return done(self._duck, message)
-        name = refreshed(sql)
-        if name is not None:
-            kept = self._views.all().get(name.lower())
-            if kept is None or not kept.materialized:
-                raise BindError(f'no materialized view "{name}"', remedy=did_you_mean(name, self._views.all()))
-            self._materialize(kept, arguments)
-            return done(self._duck, "REFRESH")
-        name = dropped(sql)
-        if name is not None and name.lower() in self._views.all():
-            self._views.drop(name)
-            return done(self._duck, "DROP VIEW")
-        return None
+    def _run_own(self, query: Query, arguments: Mapping[str, object]) -> str | None:
+        """Carry out what is ours and has no grammar of its own; its message, None for all that is DuckDB's."""
+        message = self._view_statements.run(query, arguments)
+        if message is not None:
+            return message
+        if self._refresh(query):
+            return "REFRESH"
+        return "USE" if self._configuration.use(query.text) else None
 
-    def _materialize(self, view: View, arguments: Mapping[str, object]) -> None:
-        """Fill a materialized view's table; the old rows stay until the new ones are there."""
-        columns = f" ({', '.join(quoted(c) for c in view.columns)})" if view.columns else ""
-        rows = f"SELECT * FROM ({view.sql}) AS {quoted(view.name)}{columns}"
-        text = f"CREATE OR REPLACE TABLE {quoted(view.name)} AS {rows}"
-        statement = parse(text)[0]
-        assert isinstance(statement, Query)
-        result, _ = self._queries.run(statement, arguments, afresh=True)
-        result.close()
-
-    def _refresh(self, query: Query) -> tuple[DuckResult, str] | None:
-        """`REFRESH resource` and `REFRESH CACHE`: the next statement reads anew."""
-        resource = cached_name(query.text, self._planning.names(), self._catalog)
-        if resource is None:
-            return None
-        self._cache.refresh(resource or None)
-        return done(self._duck, "REFRESH")
+    def _refresh(self, query: Query) -> bool:
+        """`REFRESH resource` and `REFRESH CACHE`: the next statement reads anew; False for all else."""
+        resource = refreshed(query.text, self._planning.names(), self._catalog)
+        if resource is not None:
+            self._cache.refresh(resource or None)
+        return resource is not None
 
     def explain(self, sql: str) -> str:
         """The plan of each statement of a script as text: methods, requests, and where values come from.
