@@ -145,6 +145,11 @@ def local_columns(duck: duckdb.DuckDBPyConnection, name: str) -> tuple[str, ...]
     return tuple(d[0] for d in described or ())
 
 
+def as_query(write: Write) -> Query:
+    """A write to a local table: DuckDB's statement, whose source may read resources."""
+    return Query(write.text, write.tree)
+
+
 def too_deep() -> NotSupportedError:
     """The error of a statement at which Python's stack ends."""
     return NotSupportedError("the statement is nested too deeply to be planned")

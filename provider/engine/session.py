@@ -1,8 +1,7 @@
-"""Runs statements: each kind is planned, what it needs is fetched or sent, and DuckDB has the last word."""
+"""Scripts, statement by statement: each is run by what knows its kind, or told of, or rehearsed."""
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,7 +9,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import duckdb
-from sqlglot import exp
 
 from provider.catalog.loader import Catalog
 from provider.engine.arguments import by_name, check_count
@@ -26,14 +24,15 @@ from provider.engine.catalog_tables import (
 from provider.engine.configuration import Configuration
 from provider.engine.cursor import Parameters, Result
 from provider.engine.execution import Execution
+from provider.engine.explaining import Explaining
 from provider.engine.gateway import Gateway
 from provider.engine.macros import Macros
 from provider.engine.outcomes import WriteReport
-from provider.engine.planning import Planning, local_columns, too_deep
+from provider.engine.planning import Planning, as_query, local_columns, too_deep
 from provider.engine.queries import Queries
 from provider.engine.refreshing import refreshed
 from provider.engine.report import Log, Report
-from provider.engine.results import DuckResult, as_lines, done, interruption
+from provider.engine.results import as_lines, done, interruption
 from provider.engine.settings import SETTINGS, Settings
 from provider.engine.shows import describe, rows_of, show
 from provider.engine.transaction import Transaction
@@ -41,30 +40,19 @@ from provider.engine.view_statements import ViewStatements
 from provider.engine.views import Views
 from provider.engine.watch import Watch
 from provider.engine.writer import WritePolicy, Writer
-from provider.errors import NotSupportedError, ProgrammingError
+from provider.errors import ProgrammingError
 from provider.plan.clauses import source
-from provider.plan.explain import Explanation, as_text, explain_query, explain_write
-from provider.plan.physical import Plan
+from provider.plan.explain import as_text
 from provider.plan.writes import plan_exec
 from provider.sql.scanner import without_values
-from provider.sql.statements import (
-    Control,
-    Describe,
-    Exec,
-    Explain,
-    Query,
-    Set,
-    Show,
-    Statement,
-    Write,
-)
+from provider.sql.statements import Control, Describe, Exec, Explain, Query, Set, Show, Statement, Write
 
 if TYPE_CHECKING:
     from provider.rest.tracing import Tracing
 
 
 class Session:
-    """What a connection's statements share: the database, the catalog, views, the defaults that USE sets.
+    """What a connection's statements share, and the parts that run them.
 
     DuckDB holds one open result at a time, so the session reads an earlier cursor's rest into memory before
     it runs another statement.
@@ -84,27 +72,28 @@ class Session:
         self._duck = duck
         self._catalog = catalog
         self._gateway = gateway
+        self._settings = settings
+        self._macros = macros
+        self._cache = cache
+        self._tracing = tracing
+        self._earlier = Log()
+        self._written: Sequence[WriteReport] = ()
+        self._open: Result | None = None
         views = Views(duck)
         self._tables = CatalogTables(duck, partial(local_columns, duck), catalog_tables(catalog))
         self._tables.add(settings_table(settings.rows))
         self._tables.add(last_requests(lambda: self._earlier))
         self._tables.add(last_writes(lambda: self._written))
         self._planning = Planning(duck, catalog, settings, macros, views, self._tables)
-        self._execution = Execution(duck, catalog, gateway, settings, cache)
+        execution = Execution(duck, catalog, gateway, settings, cache)
         # What is to be written rests on what is there now.
-        afresh = partial(self._execution.run, afresh=True)
-        self._writer = Writer(duck, catalog, gateway, policy, lambda *query: afresh(*query)[0], cache)
+        afresh = partial(execution.run, afresh=True)
+        self._writer = Writer(duck, catalog, gateway, policy, lambda *plan: afresh(*plan)[0], cache)
         self._transaction = Transaction(duck, self._writer, gateway, lambda sql: source(sql, self._planning.names()))
-        self._queries = Queries(self._planning, self._execution, self._writer, self._transaction)
+        self._queries = Queries(self._planning, execution, self._writer, self._transaction)
+        self._explaining = Explaining(duck, self._planning, execution, self._queries, self._writer, gateway)
         self._configuration = Configuration(duck, catalog, settings, gateway, self._writer, self._queries)
         self._view_statements = ViewStatements(views, self._planning, self._queries)
-        self._macros = macros
-        self._cache = cache
-        self._settings = settings
-        self._tracing = tracing
-        self._earlier = Log()
-        self._written: Sequence[WriteReport] = ()
-        self._open: Result | None = None
 
     @property
     def in_transaction(self) -> bool:
@@ -185,7 +174,7 @@ class Session:
                 if plan is not None:
                     return self._writer.write(plan, statement.text, arguments)
                 assert isinstance(statement, Write)
-                return self._queries.run(_as_query(statement), arguments)
+                return self._queries.run(as_query(statement), arguments)
             case Control():
                 count, message = self._transaction.run(statement)
                 return done(self._duck, message, count)
@@ -202,8 +191,10 @@ class Session:
                 if described is None:
                     return self._queries.run(Query(statement.text, None), arguments)
                 return rows_of(self._duck, *described, statement.text)
+            case Explain(statement=Control() as control):
+                return rows_of(self._duck, ("plan",), [(self._transaction.explained(control),)], statement.text)
             case Explain():
-                return self._explain(statement, arguments)
+                return self._explaining.run(statement, arguments)
             case Set() if statement.name in SETTINGS:
                 self._configuration.change(statement)
                 return done(self._duck, "RESET" if statement.reset else "SET")
@@ -281,89 +272,11 @@ class Session:
         if isinstance(inner, Control):
             return [self._transaction.explained(inner)]
         try:
-            return as_text(self._explanation(inner))
+            return as_text(self._explaining.explanation(inner))
         except RecursionError:
             raise too_deep() from None
-
-    def _explanation(self, statement: Statement) -> Explanation:
-        match statement:
-            case Query(execs=execs) if execs:
-                with self._queries.called(statement, {}) as called:
-                    plan = self._planning.query(statement)
-                    if isinstance(statement.tree, exp.Query):
-                        self._execution.check(plan, statement.text)
-                explanation = explain_query(plan, called.plans)
-                for call in called.plans:
-                    explanation = self._writer.redacted(call, explanation)
-                return explanation
-            case Query():
-                plan = self._planning.query(statement)
-                if plan.scans and isinstance(statement.tree, exp.Query):
-                    self._execution.check(plan, statement.text)
-                return self._execution.foreseen(plan, explain_query(plan))
-            case Write() | Exec():
-                write = self._planning.write(statement)
-                if write is not None:
-                    return self._writer.redacted(write, explain_write(write))
-                if isinstance(statement, Write):
-                    return explain_query(self._planning.query(_as_query(statement)))
-        return explain_query(Plan("", (), ()))
-
-    def _explain(self, statement: Explain, arguments: Mapping[str, object]) -> tuple[DuckResult, str]:
-        inner = statement.statement
-        if isinstance(inner, Control):
-            return rows_of(self._duck, ("plan",), [(self._transaction.explained(inner),)], statement.text)
-        if isinstance(inner, Query) and not inner.execs:
-            plan = self._planning.query(inner)
-            if not plan.scans:
-                # A local statement's plan is DuckDB's to tell.
-                head = "EXPLAIN ANALYZE " if statement.analyze else "EXPLAIN "
-                local = Plan(head + plan.sql.lstrip(), (), plan.arguments)
-                return as_lines(self._execution.run(local, statement.text, arguments))
-        explanation = self._explanation(inner)
-        lines = []
-        if statement.analyze:
-            if not isinstance(inner, Query):
-                raise NotSupportedError(
-                    "EXPLAIN ANALYZE runs the statement, and a write is not run to be explained", remedy="Use EXPLAIN."
-                )
-            lines = self._analyze(inner, arguments, explanation)
-        if statement.as_json:
-            text = json.dumps(explanation, indent=2, ensure_ascii=False)
-            return as_lines(rows_of(self._duck, ("plan",), [(text,)], statement.text))
-        rows = [(line,) for line in as_text(explanation) + lines]
-        return as_lines(rows_of(self._duck, ("plan",), rows, statement.text))
-
-    def _analyze(self, query: Query, arguments: Mapping[str, object], explanation: Explanation) -> list[str]:
-        """Run a query for its account: what each scan really did, and the totals."""
-        if query.execs:
-            raise NotSupportedError("EXPLAIN ANALYZE does not run a query with EXEC in it", remedy="Use EXPLAIN.")
-        result, _ = self._queries.run(query, arguments)
-        rows = 0
-        while part := len(result.fetch(10_000)):
-            rows += part
-        report = self._gateway.report
-        for scan, ran in zip(explanation["scans"], report.scans, strict=True):
-            scan["actual"] = ran.account
-        totals = {
-            "requests": report.requests,
-            "bytes": report.bytes,
-            "waited": round(report.waited, 3),
-            "rows_fetched": report.rows,
-            "rows": rows,
-        }
-        explanation["totals"] = totals
-        return [
-            f"total: {report.requests} requests, {report.bytes} bytes, {report.waited:.1f} s waited, "
-            f"{report.rows} rows fetched, {rows} rows answered"
-        ]
 
     def detach(self) -> None:
         """Free DuckDB's connection of an earlier cursor's rows."""
         if self._open is not None:
             self._open.detach()
-
-
-def _as_query(write: Write) -> Query:
-    """A write to a local table: DuckDB's statement, whose source may read resources."""
-    return Query(write.text, write.tree)
