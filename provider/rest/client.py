@@ -6,10 +6,8 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urljoin, urlsplit
 from uuid import uuid4
 
 from provider.catalog.catalog import Method
@@ -18,24 +16,23 @@ from provider.rest.auth.credentials import Signed
 from provider.rest.auth.redaction import redact, redacted
 from provider.rest.connections import Sender, Transports
 from provider.rest.download import Download
+from provider.rest.exchanging import Before, Exchanging
 from provider.rest.judging import Kind, is_unclear, kind_of, lost_answer, refusal, unknown_outcome
-from provider.rest.multipart import FormBody
 from provider.rest.opening import ENDLESS, Opening
 from provider.rest.request import Call, Exchange, Target
 from provider.rest.retry import Outcome, Pause, Refresh, RetryPolicy, Send, Step, attempts
 from provider.rest.revalidation import is_unchanged
 from provider.rest.routes import Route, Routes
 from provider.rest.traffic import Traffic
-from provider.rest.transport import Headers, Limits, Request, Response, Source
+from provider.rest.transport import Headers, Limits, Request, Response
 from provider.rest.waits import NOTHING, Waits, announced, asked
 
 if TYPE_CHECKING:
     import httpx
 
     from provider.rest.cassette import Cassette, Recorder
-    from provider.rest.tracing import RequestSpan, Tracing
+    from provider.rest.tracing import Tracing
 
-_MAX_REDIRECTS = 5
 #: The largest answer of a token endpoint, in bytes.
 _TOKEN_BYTES = 2**20
 #: Answers that are read whole.
@@ -52,17 +49,7 @@ class _Answer:
     wanted: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Before:
-    """What came before a request: waits, and the same call, so many times."""
-
-    waits: Waits
-    resend: int
-
-
 _DONE = Outcome("final")
-_NO_SPAN = nullcontext()
-_JSON: Headers = (("Content-Type", "application/json"),)
 _EVENTS: Headers = (("Accept", "text/event-stream"),)
 #: Of a file that is not compressed on the way, the length is known.
 _IDENTITY: Headers = (("Accept-Encoding", "identity"),)
@@ -105,12 +92,11 @@ class Client:
         tracing: Tracing | None = None,
     ) -> None:
         self._retry = retry
-        self._observe = observe
         self._moved = moved
         self._replay = replay
-        self._tracing = tracing
         #: What is on the way at this moment.
         self.traffic = Traffic()
+        self._exchanging = Exchanging(self.traffic, observe, moved, tracing)
         #: Where calls go, and who asks.
         self.routes = Routes(
             environ=environ,
@@ -232,7 +218,7 @@ class Client:
                         with self.traffic.wait("retry_after" if held else "limit", held):
                             passed_at, stood = await gate.line_up(method.limit)
                         waits += stood
-                    before = _Before(waits, sent)
+                    before = Before(waits, sent)
                     sent += 1
                     last, outcome = await self._attempt(route, target, method, call, sender, headers, before, passed_at)
                     # Behind an idempotency key, a later answer is about the first request too; a refusal is about none.
@@ -270,7 +256,7 @@ class Client:
         call: Call,
         sender: Sender,
         headers: Headers,
-        before: _Before,
+        before: Before,
         passed_at: float,
     ) -> tuple[_Answer | TransportError, Outcome]:
         """One request, which has passed the gate; its answer or failure, and what that means for a repetition."""
@@ -278,7 +264,7 @@ class Client:
         gate = route.gate
         started = time.monotonic()
         try:
-            response, signed = await self._follow(route, target, method, call, sender, headers, before)
+            response, signed = await self._exchanging.send(route, target, method, call, sender, headers, before)
             kind = "success" if is_unchanged(headers, response.status) else kind_of(method.answers, response)
             if kind == "fail" and response.status == 403 and signed.token.timed:
                 kind = "refresh_token"  # where requests are signed, a wrong clock is no less than a wrong key
@@ -305,6 +291,14 @@ class Client:
                 return _Answer(response, signed, kind), Outcome("stale", seconds=took)
         return _Answer(response, signed, kind), Outcome("final", executed=kind == "fail" and is_unclear(response))
 
+    async def _ask_for_token(self, target: Target, request: Request) -> Response:
+        """Send a request of an authentication flow, on a connection of its own with narrow limits."""
+        sender = self._transports.new(target, Limits(_TOKEN_BYTES, _TOKEN_BYTES), private=True)
+        try:
+            return await self._exchanging.authenticate(target, request, sender)
+        finally:
+            await sender.aclose()
+
     def _failure(self, target: Target, call: Call, answer: _Answer) -> Error:
         why = ""
         if answer.wanted:
@@ -321,108 +315,6 @@ class Client:
             why=why,
         )
         return _of_account(target, error)
-
-    async def _follow(
-        self,
-        route: Route,
-        target: Target,
-        method: Method,
-        call: Call,
-        sender: Sender,
-        headers: Headers,
-        before: _Before,
-    ) -> tuple[Response, Signed]:
-        """One attempt. Redirects are followed within the origin, for calls that may be repeated."""
-        url = call.url(route.base_url)
-        for _ in range(_MAX_REDIRECTS):
-            with self._span(call.http_method, method.path, url, before.resend) as span:
-                more = headers + span.headers if span is not None else headers
-                response, signed = await self._exchange(route, method, call, url, sender, more, before)
-                if span is not None:
-                    span.answered(response.status)
-            if response.status not in (301, 302, 303, 307, 308):
-                return response, signed
-            location = response.header("location")
-            if location is None:
-                return response, signed
-            following = urljoin(url, location)
-            if _origin(following) != _origin(url) or not call.is_safe:
-                raise ApiError(
-                    f"{call} was redirected",
-                    status=response.status,
-                    reason=f"It points to {_origin(following)}, and credentials stay at {_origin(url)}."
-                    if _origin(following) != _origin(url)
-                    else "A write is not sent twice.",
-                    remedy=f"Set the base URL of {target.provider.name} if the API has moved.",
-                )
-            url = following
-        raise ApiError(f"{call} was redirected more than {_MAX_REDIRECTS} times", status=response.status)
-
-    async def _exchange(
-        self, route: Route, method: Method, call: Call, url: str, sender: Sender, headers: Headers, before: _Before
-    ) -> tuple[Response, Signed]:
-        headers = route.headers + headers
-        if call.form is not None:
-            with FormBody(call.form, self._moved) as form:
-                headers += (("Content-Type", form.content_type),)
-                return await self._sent(route, method, call, url, sender, headers, form, before)
-        if call.body is not None:
-            headers += _JSON
-        return await self._sent(route, method, call, url, sender, headers, call.body, before)
-
-    async def _sent(
-        self,
-        route: Route,
-        method: Method,
-        call: Call,
-        url: str,
-        sender: Sender,
-        headers: Headers,
-        body: bytes | Source | None,
-        before: _Before,
-    ) -> tuple[Response, Signed]:
-        signed = await route.credentials.sign(Request(call.http_method, url, headers, body))
-        started = time.monotonic()
-        status, size = None, 0
-        self.traffic.in_flight += 1
-        try:
-            response = await sender.send(signed.request)
-            status, size = response.status, response.wire_bytes
-            return response, signed
-        finally:
-            self.traffic.in_flight -= 1
-            seconds = time.monotonic() - started
-            if call.link is not None:
-                # An API may name the next page with the key that it was asked with.
-                call = replace(call, link=redact(call.link, route.credentials.hidden))
-            told = Exchange(method.name, call, status, size, seconds, before.waits, method.resource, before.resend)
-            self._observe(told)
-
-    async def _ask_for_token(self, target: Target, request: Request) -> Response:
-        """Send a request of an authentication flow, on a connection of its own with narrow limits."""
-        started = time.monotonic()
-        status, size = None, 0
-        sender = self._transports.new(target, Limits(_TOKEN_BYTES, _TOKEN_BYTES), private=True)
-        try:
-            with self._span(request.method, urlsplit(request.url).path, request.url) as span:
-                response = await sender.send(request)
-                if span is not None:
-                    span.answered(response.status)
-            status, size = response.status, response.wire_bytes
-            return response
-        finally:
-            await sender.aclose()
-            path = urlsplit(request.url).path
-            shown = Call(request.method, path, (), None, f"{request.method} {path}")
-            seconds = time.monotonic() - started
-            self._observe(Exchange("authenticate", shown, status, size, seconds, NOTHING, target.provider.name))
-
-    def _span(
-        self, http_method: str, template: str, url: str, resend: int = 0
-    ) -> AbstractContextManager[RequestSpan | None]:
-        if self._tracing is None:
-            return _NO_SPAN
-        return self._tracing.request(http_method, template, url, resend)
 
 
 def _idempotency(method: Method, key: str | None) -> Headers:
@@ -445,9 +337,3 @@ def _saving(target: Target, method: Method) -> str:
                 given = ", ".join(f"@{p.name} = '...'" for p in other.required)
                 return f"Keep it in a file: EXEC {resource.id}.{other.name} {given}"
     return ""
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    return f"{parts.scheme}://{parts.hostname}:{port}"
