@@ -242,7 +242,7 @@ class Fetcher:
             self._line_up(reading)
 
     def _listing(self, job: Job) -> Listing:
-        base_url = self._client.base_url(job.target) if job.method.pages is not None else ""
+        base_url = self._client.routes.of(job.target).base_url if job.method.pages is not None else ""
         return Listing(job.method, job.call, job.key, base_url, job.alone)
 
     def _line_up(self, reading: _Reading) -> None:
