@@ -15,7 +15,7 @@ import duckdb
 from provider.catalog.catalog import Field, Parameter
 from provider.engine.fetching import Job
 from provider.engine.staging import OnBadValue, Page
-from provider.engine.tables import StagedTable
+from provider.engine.tables import StagedTable, leaving_nothing
 from provider.plan.physical import Scan
 from provider.plan.rendering import quoted
 
@@ -51,7 +51,6 @@ class Listed:
         self._type = type_
         self._missing: set[Any] = set()
         self._hoped_for = 0
-        duck.execute(f"CREATE TEMP TABLE {self._wanted} (key {type_})")
         self._table = StagedTable(
             duck,
             f"{scan.table}_listed",
@@ -63,6 +62,8 @@ class Listed:
             on_bad_value,
             rows_omitted=method.rows_omitted,
         )
+        with leaving_nothing(duck, self.drop):
+            duck.execute(f"CREATE TEMP TABLE {self._wanted} (key {type_})")
 
     @property
     def source(self) -> str:
