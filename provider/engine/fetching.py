@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from provider.catalog.catalog import Method
-from provider.engine.loop import Loop
+from provider.engine.loop import LOOK_UP, Loop
 from provider.engine.report import ScanReport
 from provider.engine.staging import BATCH_BYTES
 from provider.errors import InternalError
@@ -136,12 +136,19 @@ class Fetcher:
 
     def take(self) -> list[Arrived | Finished]:
         """The next events, at least one; waits for them. Raises what `check` raises."""
-        events = self._batches.get()
+        events = self._next_batch()
         self._check()
         size = sum(len(e.body) for e in events if isinstance(e, Arrived) and e.body is not None)
         if size:
             self._loop.call(self._release, size)
         return events
+
+    def _next_batch(self) -> list[Arrived | Finished]:
+        while True:
+            try:
+                return self._batches.get(timeout=LOOK_UP)
+            except queue.Empty:
+                continue  # as in `result_of`: a signal is noticed between two waits
 
     def wake(self) -> None:
         """Let `take` look at `check` at once; from any thread."""

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
+from concurrent import futures
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+#: Seconds after which a wait looks whether a signal came.
+LOOK_UP = 0.05
 
 
 class Loop:
@@ -25,7 +28,7 @@ class Loop:
     def wait(self, future: Future[T]) -> T:
         """What `submit` started, run to its end. It is cancelled, and gone, when the caller is interrupted."""
         try:
-            return future.result()
+            return result_of(future)
         except BaseException:
             if future.cancel() or future.cancelled():
                 self.submit(_end_of_cancelled()).result()
@@ -62,6 +65,17 @@ class Loop:
             self._thread = threading.Thread(target=self._loop.run_forever, name="apiql-requests", daemon=True)
             self._thread.start()
         return self._loop
+
+
+def result_of(future: Future[T]) -> T:
+    """What a future comes to, waited for so that Ctrl-C ends the wait.
+
+    Python notices no signal that arrives between its last look and the beginning of a wait; so it looks up now and
+    then.
+    """
+    while not future.done():
+        futures.wait((future,), LOOK_UP)
+    return future.result()
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:

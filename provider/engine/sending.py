@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from provider.engine.loop import Loop
+from provider.engine.loop import Loop, result_of
 from provider.engine.outcomes import Outcome, WriteReport
 from provider.errors import ApiError, Error, IntegrityError, OutcomeUnknown, TransportError
 from provider.rest.request import Call, Exchange, Target
@@ -108,7 +108,7 @@ class Sender:
         heapq.heapify(self._ready)
         work = self._loop.submit(self._work())
         try:
-            work.result()
+            result_of(work)
         except BaseException:
             self._loop.submit(self._give_up()).result()
             raise

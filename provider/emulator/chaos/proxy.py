@@ -84,7 +84,7 @@ class Chaos:
         self._upstream = urlsplit(upstream)
         self._earlier: dict[str, list[Answer]] = defaultdict(list)
         self._loop = asyncio.new_event_loop()
-        self._connections: set[asyncio.Task[None]] = set()
+        self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
     def reset(self, schedule: Schedule | None = None) -> None:
         """Forget what happened, and go by another schedule."""
@@ -120,7 +120,10 @@ class Chaos:
         await self._stop.wait()
         api.close()
         stranger.close()
-        for task in self._connections:
+        for _ in range(4):  # turns of the loop until what was just accepted has its task
+            await asyncio.sleep(0)
+        for task, writer in self._connections.items():
+            writer.transport.abort()  # a task that has not begun yet would not do it
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
         await asyncio.sleep(0)  # an aborted transport closes its socket in the loop's next turn
@@ -140,8 +143,8 @@ class Chaos:
 
         def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             task = self._loop.create_task(talk(reader, writer))
-            self._connections.add(task)
-            task.add_done_callback(self._connections.discard)
+            self._connections[task] = writer
+            task.add_done_callback(self._connections.pop)
 
         return begin
 
