@@ -27,6 +27,7 @@ from provider.plan.claims import (
     quantified,
 )
 from provider.plan.grouping import lets_through
+from provider.plan.nulls import is_never_null
 from provider.plan.outputs import Output, outputs
 from provider.plan.resolution import owner_of, resolve
 from provider.plan.syntax import star_of
@@ -165,25 +166,32 @@ class Bindings:
             return
         places = [n.lower() for n in given]
         for i, column in enumerate(columns):
-            if self._is_fed(block, column, equal):
+            if self._fed(block, column, equal) is not None:
                 yield from self.sources(owner, known[places.index(column.name.lower()) if block.by_name else i])
 
     def _from_question(self, block: Block, columns: list[Output], equal: list[Slot]) -> Iterator[Source]:
-        """What IN looks for among a query's rows holds for the columns that feed them: no other row is found."""
-        if len(block.sought) != len(columns) or block.outer is None or block.by_name:
+        """What IN looks for among a query's rows holds for the columns that feed them: no other row is found.
+
+        Where NULL and false differ, this needs values on both sides: NULL may equal any row, so that each counts.
+        """
+        sought, outer = block.sought, block.outer
+        if sought is None or outer is None or len(sought.items) != len(columns) or block.by_name:
             return
-        for item, column in zip(block.sought, columns, strict=True):
-            slot = self._slot(item, _View(block.outer))
-            if slot is not None and self._is_fed(block, column, equal):
+        for item, column in zip(sought.items, columns, strict=True):
+            slot = self._slot(item, _View(outer))
+            if slot is None or (source := self._fed(block, column, equal)) is None:
+                continue
+            if not sought.tells_null or (is_never_null(*slot, outer) and is_never_null(*source, block)):
                 yield _as_source(slot)
                 yield from self.sources(*slot)
 
-    def _is_fed(self, block: Block, column: Output, equal: list[Slot]) -> bool:
-        """Whether an output column is one of these, and narrowing by it takes no row away from what remains."""
+    def _fed(self, block: Block, column: Output, equal: list[Slot]) -> Slot | None:
+        """The one of these that an output column is, if narrowing by it takes no row away from what remains."""
         source = column.source
         if column.item is not None:
             source = self._slot(column.item.unalias(), _View(block, equal[0][0]))
-        return source is not None and _canonical(*source) in equal and lets_through(block, source)
+        is_fed = source is not None and _canonical(*source) in equal and lets_through(block, source)
+        return source if is_fed else None
 
     def _facts_of(self, relation: Relation) -> list[Fact]:
         """The held predicates as `column = source`, both ways for `column = column`."""

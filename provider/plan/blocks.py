@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from sqlglot import exp
 
 from provider.catalog.catalog import Method, Resource
-from provider.plan.syntax import own_nodes
+from provider.plan.syntax import Sought, own_nodes
 
 
 @dataclass(eq=False, slots=True)
@@ -132,8 +132,8 @@ class Block:
     where: tuple[exp.Expr, ...] = ()
     #: The use of a CTE in whose copy this block stands.
     region: Relation | None = None
-    #: What `outer` looks for among its rows, and nothing else of them counts: the values before IN.
-    sought: tuple[exp.Expr, ...] = ()
+    #: What `outer` looks for among its rows, and nothing else of them counts.
+    sought: Sought | None = None
     columns: list[exp.Column] = field(default_factory=list)
     #: What each ON can name, by the id of the join's node: the relations of both sides.
     sides: dict[int, list[Relation]] = field(default_factory=dict)

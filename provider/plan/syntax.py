@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from sqlglot import exp
 
@@ -44,23 +45,47 @@ def outermost_queries(tree: exp.Expr) -> Iterator[exp.Expr]:
             yield n
 
 
-def sought_in(query: exp.Expr) -> tuple[exp.Expr, ...]:
-    """The values that a nested query's rows are compared with for equality alone: `item IN (query)`.
+@dataclass(frozen=True, slots=True)
+class Sought:
+    """The values that a nested query's rows are compared with for equality alone: those before IN.
 
-    Where NULL and false differ, as under NOT, the rows that equal nothing count as well: one with NULL, or any at all.
+    With `tells_null` NULL and false differ, as under NOT: then the rows that equal nothing count as well, where a
+    value is NULL on either side.
     """
+
+    items: tuple[exp.Expr, ...]
+    tells_null: bool
+
+
+def sought_in(query: exp.Expr) -> Sought | None:
+    """What is looked for among a nested query's rows, in WHERE, ON or the SELECT list: `item IN (query)`."""
     parent = query.parent
-    test = parent.parent if isinstance(parent, exp.Any) else parent
-    if isinstance(parent, exp.Any):
-        item = test.this if isinstance(test, exp.EQ) and test.expression is parent else None
+    test = parent.parent if isinstance(parent, exp.Any | exp.All) else parent
+    if isinstance(parent, exp.Any | exp.All):
+        equality = exp.EQ if isinstance(parent, exp.Any) else exp.NEQ
+        item = test.this if isinstance(test, equality) and test.expression is parent else None
     else:
         item = test.this if isinstance(test, exp.In) and query.arg_key == "query" else None
-    while item is not None and test is not None and isinstance(test.parent, exp.And | exp.Or | exp.Paren):
-        test = test.parent
-    if item is None or test is None or not isinstance(test.parent, exp.Where | exp.Join):
-        return ()
+    if item is None or test is None:
+        return None
     item = item.unnest()
-    return tuple(item.expressions) if isinstance(item, exp.Tuple) else (item,)
+    items = tuple(item.expressions) if isinstance(item, exp.Tuple) else (item,)
+    place: exp.Expr = test
+    while isinstance(place.parent, exp.And | exp.Or | exp.Paren):
+        place = place.parent
+    if isinstance(place.parent, exp.Where | exp.Join) and not isinstance(parent, exp.All):
+        return Sought(items, tells_null=False)
+    while place.parent is not None and not isinstance(place, exp.Where) and not isinstance(place.parent, exp.Select):
+        place = place.parent
+    # Not so in ON, where a row that fails may come back null-extended, nor where a group's key may be NULL.
+    listed = place.arg_key == "expressions" and isinstance(place.parent, exp.Select) and not _has_sets(place.parent)
+    return Sought(items, tells_null=True) if listed or isinstance(place, exp.Where) else None
+
+
+def _has_sets(select: exp.Select) -> bool:
+    """Whether rows are grouped by several sets of keys."""
+    group = select.args.get("group")
+    return group is not None and group.find(exp.Rollup, exp.Cube, exp.GroupingSets) is not None
 
 
 def _is_relation(query: exp.Expr, select: exp.Expr) -> bool:

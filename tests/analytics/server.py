@@ -81,6 +81,9 @@ class Wholesale(Server):
                 if not key.isdigit():
                     return _BAD
                 return _page(child, self._index[child, _CHILDREN[parent, child]].get(key, []), query)
+            case ["parts", part, "offers", supplier]:
+                rows = [r for r in self._index["offers", "ps_partkey"][part] if str(r.values["ps_suppkey"]) == supplier]
+                return (200, rows[0].body, ()) if rows else NOT_FOUND
         return GONE
 
 
