@@ -21,9 +21,11 @@ from provider.plan.claims import (
     Equal,
     Exists,
     Never,
+    Valued,
     claims,
     is_constant,
     is_volatile,
+    operands,
     quantified,
 )
 from provider.plan.grouping import lets_through
@@ -213,6 +215,10 @@ class Bindings:
                 nested = self._opened(query)
                 if nested is not None:
                     yield from self._inside(nested)
+            case Valued(query):
+                nested = self._aggregated(query)
+                if nested is not None:
+                    yield from self._inside(nested)
             case Never():
                 for relation in view.block.relations:
                     for column in relation.columns() or ():
@@ -255,12 +261,25 @@ class Bindings:
 
     def _opened(self, query: exp.Expr) -> Block | None:
         """The block of a nested query that depends on outer rows and has a row only where its input has one."""
+        block = self._dependent(query)
+        if block is None:
+            return None
+        own = [n for item in (*block.select.expressions, block.select.args.get("having")) if item for n in item.walk()]
+        return None if any(isinstance(n, exp.AggFunc | exp.Anonymous | exp.Window) for n in own) else block
+
+    def _aggregated(self, query: exp.Expr) -> Block | None:
+        """The block of a nested query that depends on outer rows and is NULL where its input has no row."""
+        block = self._dependent(query)
+        if block is None or len(block.select.expressions) != 1:
+            return None
+        parts = operands(block.select.expressions[0].unalias())
+        return block if any(isinstance(p, exp.Sum | exp.Min | exp.Max | exp.Avg) for p in parts) else None
+
+    def _dependent(self, query: exp.Expr) -> Block | None:
+        """The block of a nested query that depends on outer rows and has no groups."""
         select = query.unnest()
         block = next((b for b in self._binder.blocks if b.select is select), None)
-        if block is None or not isinstance(select, exp.Select) or self._query(query, block) is not None:
-            return None
-        own = [n for item in (*select.expressions, select.args.get("having")) if item for n in item.walk()]
-        if select.args.get("group") or any(isinstance(n, exp.AggFunc | exp.Anonymous | exp.Window) for n in own):
+        if block is None or self._query(query, block) is not None or block.select.args.get("group"):
             return None
         return block
 

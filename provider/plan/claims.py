@@ -44,11 +44,18 @@ class Exists:
 
 
 @dataclass(frozen=True, slots=True)
+class Valued:
+    """The value of a scalar query is not NULL."""
+
+    query: exp.Expr
+
+
+@dataclass(frozen=True, slots=True)
 class Never:
     """It cannot hold."""
 
 
-Claim = Equal | Among | Either | Exists | Never
+Claim = Equal | Among | Either | Exists | Valued | Never
 
 
 def conjuncts(condition: exp.Expr | None) -> tuple[exp.Expr, ...]:
@@ -117,6 +124,10 @@ def _claims(predicate: exp.Expr, truth: bool, bounds: list[_Bound]) -> Iterator[
 
 
 def _comparison(predicate: exp.Expr, truth: bool, bounds: list[_Bound]) -> Iterator[Claim]:
+    if isinstance(predicate, exp.EQ | exp.NEQ | exp.GTE | exp.LTE | exp.GT | exp.LT):
+        # True or false, it would be NULL if a side were.
+        parts = [*operands(predicate.this), *operands(predicate.expression)]
+        yield from (Valued(p) for p in parts if isinstance(p, exp.Subquery))
     match predicate:
         case exp.EQ() | exp.NEQ():
             equal = isinstance(predicate, exp.EQ) == truth
@@ -202,6 +213,19 @@ def _likeness(predicate: exp.Expr) -> Iterator[Claim]:
     pattern = like.expression
     if isinstance(pattern, exp.Literal) and not set(f"%_{escape}") & set(pattern.name):
         yield Equal(like.this, pattern)
+
+
+def operands(node: exp.Expr) -> Iterator[exp.Expr]:
+    """An expression, or the parts that it is computed from which are not NULL where it is not."""
+    todo = [node]
+    while todo:
+        part = todo.pop()
+        if isinstance(part, exp.Add | exp.Sub | exp.Mul | exp.Div | exp.IntDiv | exp.Mod):
+            todo += [part.expression, part.this]
+        elif isinstance(part, exp.Paren | exp.Neg | exp.Cast):
+            todo.append(part.this)
+        else:
+            yield part
 
 
 def quantified(node: exp.Expr) -> tuple[str, exp.Expr] | None:

@@ -68,7 +68,7 @@ WITH_SUBQUERIES = ("q02", "q04", "q17", "q20", "q21", "q22")
 #: The queries that are asked of a version, where most would only say again what another version says.
 ASKED = {
     "by_key": ("q02", "q11", "q15", "q16", "q21"),
-    "by_pair": ("q09",),
+    "by_pair": ("q09", "q20"),
     "both": WITH_SUBQUERIES,
 }
 
