@@ -31,7 +31,7 @@ from provider.plan.claims import (
 from provider.plan.grouping import lets_through
 from provider.plan.nulls import is_never_null
 from provider.plan.outputs import Output, outputs
-from provider.plan.resolution import owner_of, resolve
+from provider.plan.resolution import is_independent, owner_of, resolve
 from provider.plan.syntax import star_of
 
 #: A relation's column: (relation, lower-case name).
@@ -419,24 +419,7 @@ class Bindings:
 
     def _query(self, query: exp.Expr, block: Block) -> FromQuery | None:
         """A nested query, unless it is correlated: its rows must not depend on outer ones."""
-        inside = {id(s) for s in query.find_all(exp.Select)}
-        for nested in self._binder.blocks:
-            if id(nested.select) not in inside:
-                continue
-            for column in nested.columns:
-                found = resolve(column, nested)
-                if (
-                    found is not None
-                    and id(found[0].block.select) not in inside
-                    and not self._belongs(found[0], inside)
-                ):
-                    return None
-        return FromQuery(query, block)
-
-    def _belongs(self, relation: Relation, inside: set[int]) -> bool:
-        """Whether a relation is reached through a CTE copy that is used inside the query."""
-        owner = relation.block.owner
-        return owner is not None and (id(owner.block.select) in inside or self._belongs(owner, inside))
+        return FromQuery(query, block) if is_independent(query, self._binder.blocks) else None
 
 
 def _is_usable(source: Source, relation: Relation) -> bool:

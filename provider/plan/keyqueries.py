@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from sqlglot import exp
 
@@ -14,7 +14,8 @@ from provider.plan.blocks import Block, Cte, Relation
 from provider.plan.claims import is_volatile
 from provider.plan.physical import Keys
 from provider.plan.rendering import StagedSql, key_cast
-from provider.plan.resolution import owner_of, resolve
+from provider.plan.resolution import is_independent, is_within, owner_of, resolve
+from provider.plan.syntax import cuts
 from provider.plan.terms import arguments
 from provider.plan.uses import Use, Uses
 
@@ -35,10 +36,10 @@ class KeyQueries:
     def single(self, use: Use, parameter: Parameter, source: Source) -> Keys:
         """The key query of a source that binds one parameter on its own."""
         recursive: dict[str, Cte] = {}
-        rows = self._rows(source, use, recursive)
+        needs = self.needs(source) or set()
+        rows = self._rows(source, use, recursive, needs)
         cast = f"SELECT {key_cast('k', parameter.type)} FROM ({rows}) AS rows(k)"
         sql = f"SELECT DISTINCT k FROM ({cast}) AS keys(k) WHERE k IS NOT NULL"
-        needs = self.needs(source) or set()
         return self._keys((parameter,), sql, needs, recursive, _origin(source), self._is_monotone(source))
 
     def rows(self, columns: dict[Parameter, FromQuery]) -> Iterable[Keys]:
@@ -68,11 +69,12 @@ class KeyQueries:
             recursive: dict[str, Cte] = {}
             types = [p.type for p in parameters]
             lacking = frozenset(r for s in group.values() for r in s.may_lack(use.relation))
-            sql = self._select(use, values, types, relations, lacking, block, recursive)
-            needs = set()
+            needs = {n for s in group.values() for n in self.needs(s) or ()}
+            sql = self._select(use, values, types, relations, lacking, block, recursive, needs)
+            for condition in self._on_keys(use, parameters, needs):
+                sql += f" AND ({self._staged.sql(condition, recursive)})"
             monotone = True
             for source in group.values():
-                needs |= self.needs(source) or set()
                 monotone = monotone and self._is_monotone(source)
             origin = ", ".join(_origin(s) for s in group.values())
             yield self._keys(parameters, sql, needs, recursive, origin, monotone)
@@ -113,19 +115,26 @@ class KeyQueries:
         lacking: frozenset[Relation],
         block: Block,
         recursive: dict[str, Cte],
+        needs: set[int],
     ) -> str:
-        """The distinct keys that expressions have over relations; those `lacking` may be null-extended."""
+        """The distinct keys that expressions have over relations; those `lacking` may be null-extended.
+
+        The scans that it reads beside those of the relations are added to `needs`.
+        """
         whole = self._closure(relations) or relations
+        whole |= self._narrowing(use, whole) if not lacking else frozenset()
+        needs |= {n for r in whole for n in self._scans_of(r)}
         # Outer blocks first, so that what is read laterally stands before its reader.
         blocks = [b for b in self._binder.blocks if any(r.block is b for r in whole)]
         ordered = [r for b in blocks for r in b.relations if r in whole]
         for value in values:
             self._uses.need_all(value, block)
-        found = [c for b in blocks for c in self._conditions(use, whole, b)] if not lacking else []
+        found = [_qualified(c, b) for b in blocks for c in self._conditions(use, whole, b)] if not lacking else []
+        needs |= {n for c in found for n in self._scans_in(c.walk())}
         conditions = [self._staged.sql(c, recursive) for c in found]
         columns = []
         for i, (value, type_) in enumerate(zip(values, types, strict=True)):
-            sql = self._staged.sql(value, recursive)
+            sql = self._staged.sql(_qualified(value, block), recursive)
             as_is = type_ is None or self._is_of_type(value, block, type_)
             columns.append(f"{sql if as_is or type_ is None else key_cast(sql, type_)} AS k{i}")
         sources = ", ".join(self._staged.source(r, recursive, lacking=r in lacking) for r in ordered)
@@ -142,23 +151,96 @@ class KeyQueries:
         field_ = found[0].resource.field(found[1]) if found and found[0].resource else None
         return field_ is not None and field_.type.duckdb == type_.duckdb and field_.type.base == type_.base
 
+    def _narrowing(self, use: Use, whole: frozenset[Relation]) -> frozenset[Relation]:
+        """Further relations whose conditions hold for the key rows: read already, and joined to these by equality.
+
+        Such as the days of a year, where keys come from sales and each sale has a day.
+        """
+        block = next(iter(whole)).block
+        if any(r.block is not block for r in whole):
+            return frozenset()
+        names = {r.alias.lower() for r in whole}
+        beside = [*whole, *([use.relation] if use.relation.block is block else [])]
+        others = frozenset(
+            r
+            for r in block.relations
+            if r not in beside
+            and r.alias.lower() not in names
+            and self._is_read(r)
+            and any(block.is_present(r, b) for b in beside)
+        )
+        if not others:
+            return others
+        conditions = [(c, _owners(c, block) or frozenset()) for c in self._conditions(use, whole | others, block)]
+        asked = [owners for _, owners in conditions]
+        equal = [owners for c, owners in conditions if isinstance(c, exp.EQ)]
+        paths: dict[Relation, frozenset[Relation]] = {r: frozenset() for r in whole}
+        todo = list(whole)
+        while todo:
+            here = todo.pop(0)
+            for other in {o for owners in equal if here in owners for o in owners if o not in paths}:
+                paths[other] = paths[here] | {other}
+                todo.append(other)
+        chosen = [p for r, p in paths.items() if r.resource is None or {r} in asked]
+        return frozenset(r for p in chosen for r in p)
+
+    def _is_read(self, relation: Relation) -> bool:
+        """Whether a relation is a local table, or a resource whose scan is settled; all of it."""
+        if relation.node.args.get("sample") is not None or not isinstance(relation.node, exp.Table):
+            return False
+        if relation.resource is not None:
+            return self._uses.of(relation).method is not None
+        return relation.cte is None and isinstance(relation.node.this, exp.Identifier)
+
     def _conditions(self, use: Use, relations: frozenset[Relation], block: Block) -> list[exp.Expr]:
         """The predicates that hold for the key rows and can be checked on them alone."""
+        if _is_told_in_on(use, block):
+            return []
         held: list[exp.Expr] = []
         here = [r for r in relations if r.block is block]
         for relation in (*here, *([use.relation] if use.relation.block is block else [])):
             held += [c for c in block.held(relation) if not any(c is h for h in held)]
         found = []
         for condition in held:
-            if condition.find(exp.Query) is not None:
-                continue
-            if condition.find(exp.AggFunc, exp.Window) or any(is_volatile(f) for f in condition.find_all(exp.Func)):
-                continue
-            owners = [resolve(c, block) for c in condition.find_all(exp.Column)]
-            if owners and all(o is not None and o[0] in relations for o in owners):
+            owners = _owners(condition, block)
+            if owners and owners <= relations and self._is_checkable(condition):
                 self._uses.need_all(condition, block)
                 found.append(condition)
         return found
+
+    def _on_keys(self, use: Use, parameters: Sequence[Parameter], needs: set[int]) -> Iterable[exp.Expr]:
+        """The predicates on the fields that are keys, as predicates on the columns of the key query."""
+        block = use.relation.block
+        columns: dict[str, exp.Expr] = {}
+        for i, parameter in enumerate(parameters):
+            name = use.resource.key_field(parameter.name) or parameter.name
+            field_ = use.resource.field(name)
+            if field_ is not None and field_.type == parameter.type and not _serves_others(use, parameter, name):
+                columns[name.lower()] = exp.column(f"k{i}", quoted=True)
+        for condition in block.held(use.relation):
+            own = _own_columns(condition)
+            found = [resolve(c, block) for c in own]
+            if not own or not self._is_checkable(condition):
+                continue
+            if all(f is not None and f[0] is use.relation and f[1].lower() in columns for f in found):
+                needs |= self._scans_in(condition.walk())
+                copy = condition.copy()
+                for column, f in zip(_own_columns(copy), found, strict=True):
+                    assert f is not None
+                    copy = _replaced(copy, column, columns[f[1].lower()].copy())
+                yield copy
+
+    def _is_checkable(self, condition: exp.Expr) -> bool:
+        """Whether a predicate has one value for each row, and its nested queries can be asked already."""
+        if any(isinstance(n, exp.AggFunc | exp.Window) for n in _own_nodes(condition)):
+            return False
+        if any(is_volatile(f) for f in condition.find_all(exp.Func)):
+            return False
+        queries = [n for n in _own_nodes(condition) if isinstance(n, exp.Query)]
+        if any(cuts(q) for query in queries for q in query.find_all(exp.Query)):
+            return False
+        settled = {u.first.number for u in self._uses if u.method is not None}
+        return all(is_independent(q, self._binder.blocks) and self._scans_in(q.walk()) <= settled for q in queries)
 
     def _closure(self, relations: frozenset[Relation]) -> frozenset[Relation] | None:
         """The relations with those that they read, laterally or from outer blocks.
@@ -193,15 +275,11 @@ class KeyQueries:
                 continue
             for column in block.columns:
                 owner = owner_of(column, block)
-                if owner is not None and id(owner.block.select) not in inside and not self._within(owner, inside):
+                if owner is not None and not is_within(owner, inside):
                     found.add(owner)
         return found
 
-    def _within(self, relation: Relation, inside: set[int]) -> bool:
-        owner = relation.block.owner
-        return owner is not None and (id(owner.block.select) in inside or self._within(owner, inside))
-
-    def _rows(self, source: Source, use: Use, recursive: dict[str, Cte]) -> str:
+    def _rows(self, source: Source, use: Use, recursive: dict[str, Cte], needs: set[int]) -> str:
         """A query with one column of keys."""
         match source:
             case Constants(values):
@@ -212,9 +290,9 @@ class KeyQueries:
                 return f"SELECT c{index} FROM ({self._staged.sql(query, recursive)}) AS rows({names})"
             case FromRelations(value, relations, block):
                 lacking = source.may_lack(use.relation)
-                return self._select(use, [value], [None], relations, lacking, block, recursive)
+                return self._select(use, [value], [None], relations, lacking, block, recursive, needs)
             case AnyOf(parts):
-                return " UNION ALL ".join(f"({self._rows(p, use, recursive)})" for p in parts)
+                return " UNION ALL ".join(f"({self._rows(p, use, recursive, needs)})" for p in parts)
 
     def needs(self, source: Source) -> set[int] | None:
         """Numbers of the scans whose tables a source reads; None when it cannot be read on its own."""
@@ -284,6 +362,61 @@ class KeyQueries:
         prefix = self._staged.prefix(recursive)
         whole = prefix + sql
         return Keys(parameters, whole, frozenset(needs), arguments(whole, self._tree), origin=origin, monotone=monotone)
+
+
+def _own_nodes(condition: exp.Expr) -> Iterator[exp.Expr]:
+    """The nodes of a predicate that are not inside its nested queries."""
+    return condition.walk(prune=lambda n: isinstance(n, exp.Query))
+
+
+def _own_columns(condition: exp.Expr) -> list[exp.Column]:
+    return [n for n in _own_nodes(condition) if isinstance(n, exp.Column)]
+
+
+def _owners(condition: exp.Expr, block: Block) -> frozenset[Relation] | None:
+    """The relations whose columns a predicate names; None where a column cannot be told."""
+    found = [resolve(c, block) for c in _own_columns(condition)]
+    owners = frozenset(f[0] for f in found if f is not None)
+    return owners if None not in found else None
+
+
+def _qualified(condition: exp.Expr, block: Block) -> exp.Expr:
+    """A predicate whose columns say where they belong: a staged table may have further ones of the same name."""
+    copy = condition.copy()
+    for column, own in zip(_own_columns(condition), _own_columns(copy), strict=True):
+        found = resolve(column, block)
+        if found is not None and not column.table and found[1].lower() == column.name.lower():
+            own.set("table", exp.to_identifier(found[0].alias, quoted=True))
+    return copy
+
+
+def _replaced(tree: exp.Expr, old: exp.Expr, new: exp.Expr) -> exp.Expr:
+    """A tree with a node replaced, which may be its root."""
+    if tree is old:
+        return new
+    old.replace(new)
+    return tree
+
+
+def _serves_others(use: Use, parameter: Parameter, name: str) -> bool:
+    """Whether a parameter may be bound by what another field than `name` equals."""
+    rules = [(n, r) for m in use.resource.methods for n, rules in m.pushdown.items() for r in rules]
+    return any(r.param == parameter.name and n.lower() != name.lower() for n, r in rules)
+
+
+def _is_told_in_on(use: Use, block: Block) -> bool:
+    """Whether a use stands in a query nested in ON of a block with outer joins.
+
+    A row that fails there comes back null-extended, so that no later predicate says which rows matter.
+    """
+    inner: Block | None = use.relation.block
+    while inner is not None and inner.outer is not block:
+        inner = inner.outer
+    node: exp.Expr | None = inner.select if inner is not None else None
+    while node is not None and not isinstance(node.parent, exp.Join | exp.Select | exp.Where):
+        node = node.parent
+    in_on = node is not None and isinstance(node.parent, exp.Join) and node.arg_key == "on"
+    return in_on and not all(block.is_present(r, None) for r in block.relations)
 
 
 def _origin(source: Source) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from sqlglot import exp
@@ -134,6 +134,29 @@ def outwards(block: Block) -> Iterator[Block]:
     while here is not None:
         yield here
         here = here.outer
+
+
+def is_independent(query: exp.Expr, blocks: Iterable[Block]) -> bool:
+    """Whether the rows of a nested query depend on no outer row.
+
+    Args:
+        blocks: those of the statement.
+    """
+    inside = {id(s) for s in query.find_all(exp.Select)}
+    for block in blocks:
+        if id(block.select) in inside:
+            owners = [found[0] for c in block.columns if (found := resolve(c, block)) is not None]
+            if not all(is_within(owner, inside) for owner in owners):
+                return False
+    return True
+
+
+def is_within(relation: Relation, selects: set[int]) -> bool:
+    """Whether a relation stands in one of the SELECTs with these ids, or in the copy of a CTE that is used there."""
+    if id(relation.block.select) in selects:
+        return True
+    owner = relation.block.owner
+    return owner is not None and is_within(owner, selects)
 
 
 def visible_from(block: Block) -> Iterator[Relation]:
