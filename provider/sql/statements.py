@@ -19,6 +19,7 @@ from sqlglot.tokens import Token, TokenType  # type: ignore[attr-defined]  # re-
 
 from provider.errors import NotSupportedError, ParseError, did_you_mean
 from provider.sql.dialect import Dialect, defined, rewritten
+from provider.sql.lists import restore, shortened
 from provider.sql.misspelt import misspelt, refuse_elsewhere
 from provider.sql.scanner import Text, comments, content, number_placeholders, spans
 
@@ -253,8 +254,7 @@ def _query(text: Text, sql: str) -> Query:
         text = text.spliced([(0, 0, "FROM ")])
         return _query(text, text.sql)
     try:
-        # The line end keeps sqlglot's tokenizer from stumbling over `$name ... ''` at the end of the text.
-        tree = sqlglot.parse_one(sql + "\n", read=_DuckDB)
+        tree = _tree(sql)
     except SqlglotError as e:
         return Query(text, None, e)
     except RecursionError:
@@ -264,6 +264,13 @@ def _query(text: Text, sql: str) -> Query:
         text = text.spliced((start, end, f"(FROM {sql[start:end]}){alias}") for start, end, alias in pivoted)
         return _query(text, text.sql)
     return Query(text, None if isinstance(tree, exp.Command) else tree)
+
+
+def _tree(sql: str) -> exp.Expr:
+    # The line end keeps sqlglot's tokenizer from stumbling over `$name ... ''` at the end of the text.
+    short, lists = shortened(sql)
+    tree = sqlglot.parse_one(short + "\n", read=_DuckDB)
+    return tree if not lists or restore(tree, lists) else sqlglot.parse_one(sql + "\n", read=_DuckDB)
 
 
 def _pivoted_names(tree: exp.Expr) -> list[tuple[int, int, str]]:
