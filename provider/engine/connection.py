@@ -230,6 +230,8 @@ class Connection:
         self._closed = False
         # A name that is no table must be an error, not whatever Python variable happens to have that name.
         self._duck.execute("SET python_enable_replacements = false")
+        # DuckDB draws on stdout, where answers go, where it thinks that somebody looks on: in Jupyter and `python -c`.
+        self._duck.execute("SET enable_progress_bar = false")
         # DuckDB 1.5 filters rows by a join's keys below ORDER BY ... LIMIT, which then lets others through, and below
         # aggregates: wrong rows, now and then, with several threads (its pull request 22963, its issue 22075).
         self._duck.execute("SET disabled_optimizers = 'join_filter_pushdown'")

@@ -313,15 +313,15 @@ class Bindings:
         slot = column or self._uncast(item, view)
         if slot is None:
             return
-        parts = [self._value(v, view) for v in values]
         source: Source
         if all(is_constant(v) for v in values):
             source = Constants(values, rows)
-        elif all(p is not None for p in parts):
-            found = tuple(p for p in parts if p is not None)
-            source = found[0] if len(found) == 1 else AnyOf(found)
         else:
-            return
+            parts = [self._value(v, view) for v in values]
+            found = tuple(p for p in parts if p is not None)
+            if len(found) < len(parts):
+                return
+            source = found[0] if len(found) == 1 else AnyOf(found)
         yield slot, source if column is not None else _cast_back(source, slot)
 
     def _disjunction(self, claim: Either, view: _View) -> Iterator[Fact]:

@@ -13,6 +13,7 @@ from provider.plan.clauses import assignments, found_rows, returning_of, source,
 from provider.plan.names import Names
 from provider.plan.rendering import quoted
 from provider.plan.writable import Writable
+from provider.sql.lists import listed_values
 from provider.sql.statements import Write
 
 
@@ -132,9 +133,10 @@ def _constants(part: exp.Expr) -> tuple[exp.Column | None, list[exp.Expr]]:
         for column, value in (sides, sides[::-1]):
             if isinstance(column, exp.Column) and value.find(exp.Column, exp.Query) is None:
                 return column, [value]
-    is_list = isinstance(part, exp.In) and isinstance(part.this, exp.Column) and bool(part.expressions)
-    if is_list and all(v.find(exp.Column, exp.Query) is None for v in part.expressions):
-        return part.this, list(part.expressions)
+    if isinstance(part, exp.In) and isinstance(part.this, exp.Column):
+        values = listed_values(part)
+        if values and all(v.find(exp.Column, exp.Query) is None for v in values):
+            return part.this, values
     return None, []
 
 

@@ -16,7 +16,7 @@ from provider.plan.blocks import Relation
 from provider.plan.keyqueries import KeyQueries
 from provider.plan.physical import Binding, Given, Keys, Literal, Predicate
 from provider.plan.predicates import Predicates
-from provider.plan.price import price
+from provider.plan.price import is_open, price
 from provider.plan.pushdown import bounds
 from provider.plan.terms import fits, given, term
 from provider.plan.unbound import unbound, untold
@@ -52,7 +52,7 @@ class _Option:
     @property
     def factors(self) -> int:
         """How many of the bindings have values that only rows tell; the requests are for all their combinations."""
-        return sum(bool(price(self.method, [b], may_stop=False).per) for b in self.bindings)
+        return sum(is_open(b) for b in self.bindings)
 
     @property
     def cost(self) -> tuple[int, bool, int, int]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
+from provider.sql.lists import listed_values
+
 
 @dataclass(frozen=True, slots=True)
 class Equal:
@@ -171,11 +173,11 @@ def _membership(predicate: exp.Expr) -> Iterator[Claim]:
     """What a true predicate says that is no comparison of two values."""
     match predicate:
         case exp.In():
-            values = _listed(predicate)
-            if len(values) == 1 and not isinstance(values[0], exp.Query):
-                yield Equal(predicate.this, values[0])
-            elif values or predicate.args.get("expressions"):
-                yield Among(predicate.this, values, predicate)
+            listed = _listed(predicate)
+            if len(listed) == 1 and not isinstance(listed[0], exp.Query):
+                yield Equal(predicate.this, listed[0])
+            elif listed or predicate.args.get("expressions"):
+                yield Among(predicate.this, listed, predicate)
         case exp.Like() | exp.Escape():
             yield from _likeness(predicate)
         case exp.ArrayContains():
@@ -194,7 +196,7 @@ def _listed(predicate: exp.In) -> tuple[exp.Expr, ...]:
     if isinstance(field, exp.Placeholder) or (isinstance(field, exp.Cast) and field.to.is_type("array")):
         return (exp.Any(this=field.copy()),)
     found: list[exp.Expr] = []
-    for value in predicate.expressions:
+    for value in listed_values(predicate):
         found += [_single(row) for row in value.expressions] if isinstance(value, exp.Values) else [value]
     return tuple(found)
 
@@ -244,6 +246,8 @@ def is_constant(node: exp.Expr) -> bool:
 
     Volatile functions do not count: they differ from row to row.
     """
+    if isinstance(node, exp.Literal | exp.Placeholder):  # the most there are
+        return True
     if quantified(node) is not None or node.find(exp.Column, exp.Query, exp.Star, exp.Window, exp.AggFunc) is not None:
         return False
     return not any(is_volatile(f) for f in node.find_all(exp.Func))

@@ -21,6 +21,7 @@ from provider.plan.blocks import Block, Relation
 from provider.plan.claims import chain, has_collation, quantified
 from provider.plan.outputs import outputs
 from provider.plan.resolution import resolve
+from provider.sql.lists import listed_values
 
 #: A literal as a value that Python compares as DuckDB does, beside others of the same type.
 _Value = Any
@@ -157,7 +158,7 @@ class Contradictions:
             return all(self._compare(kind, condition.this, v, span) for kind, v in sides)
         if isinstance(condition, exp.In) and truth and condition.expressions:
             if (at := span(condition.this)) is not None:
-                self._list(condition.expressions, *at)
+                self._list(listed_values(condition), *at)
             return True
         kind = type(condition) if truth else _CONTRARY.get(type(condition), exp.Expr)
         return kind not in _TRUTH or self._compare(kind, condition.this, condition.expression, span)

@@ -9,7 +9,7 @@ from provider.catalog.catalog import Method, Resource
 from provider.plan.physical import Binding, Given, Listing, Literal, Requests, Term
 from provider.rest.exact import Json
 from provider.rest.pagination import first_call
-from provider.rest.request import addresses_nothing, build
+from provider.rest.request import addresses_nothing, build, means_nothing
 
 
 def price(method: Method, bindings: Iterable[Binding], *, may_stop: bool) -> Requests:
@@ -17,10 +17,10 @@ def price(method: Method, bindings: Iterable[Binding], *, may_stop: bool) -> Req
     count, exact = 1, True
     per: list[str] = []
     for binding in bindings:
-        if not isinstance(binding, Given) or any(_unnests(t) for row in binding.rows for t in row):
+        if not isinstance(binding, Given) or is_open(binding):
             per += [p.name for p in binding.parameters]
             continue
-        rows = {row for row in binding.rows if not _binds_nothing(method, binding, row)}
+        rows = {row for row in binding.rows if not _binds_nothing(binding, row)}
         count *= len(rows)
         exact = exact and all(isinstance(t, Literal) for row in rows for t in row)
     if count == 0:
@@ -83,12 +83,14 @@ def _single(binding: Binding) -> Literal | None:
     return value if isinstance(value, Literal) and value.value is not None else None
 
 
-def _unnests(term: Term) -> bool:
-    return not isinstance(term, Literal) and term.unnests
+def is_open(binding: Binding) -> bool:
+    """Whether only rows tell how many values a binding has."""
+    return not isinstance(binding, Given) or any(
+        not isinstance(t, Literal) and t.unnests for row in binding.rows for t in row
+    )
 
 
-def _binds_nothing(method: Method, binding: Given, row: tuple[Term, ...]) -> bool:
+def _binds_nothing(binding: Given, row: tuple[Term, ...]) -> bool:
     """Whether no request is sent for a row of literals: NULL equals nothing, and no object has an empty name."""
     pairs = zip(binding.parameters, row, strict=True)
-    known: dict[str, Json] = {p.name: t.value for p, t in pairs if isinstance(t, Literal)}
-    return None in known.values() or addresses_nothing(method, {p.name: "any" for p in method.parameters} | known)
+    return any(isinstance(t, Literal) and (t.value is None or means_nothing(p, t.value)) for p, t in pairs)

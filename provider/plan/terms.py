@@ -9,6 +9,7 @@ from sqlglot import exp
 from provider.catalog.catalog import Parameter
 from provider.plan.bindings import Constants
 from provider.plan.physical import Computed, Given, Literal, Term
+from provider.sql.lists import parameters
 
 
 def given(constant: Mapping[Parameter, Constants]) -> list[Given]:
@@ -53,14 +54,15 @@ def term(node: exp.Expr, parameter: Parameter) -> Term:
             return Literal(int(text))
     if isinstance(node, exp.Boolean) and parameter.type.base == "boolean":
         return Literal(bool(node.this))
+    if isinstance(node, exp.Placeholder) and node.this:
+        return Computed(f"${node.this}", (str(node.this),))
     sql = str(node.sql(dialect="duckdb", comments=False))
     return Computed(sql, arguments(sql, node), unnests=node.find(exp.Explode) is not None)
 
 
 def arguments(sql: str, tree: exp.Expr) -> tuple[str, ...]:
     """The names of the statement's parameters that stand in a text made from it."""
-    names = {str(p.this) for p in tree.find_all(exp.Placeholder) if p.this}
-    return tuple(sorted(n for n in names if _mentions(sql, n)))
+    return tuple(sorted(n for n in set(parameters(tree)) if _mentions(sql, n)))
 
 
 def _mentions(sql: str, name: str) -> bool:

@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import cast
 from urllib.parse import quote, urlsplit
 
-from provider.catalog.catalog import Location, Method, Provider, Service, path_placeholders
+from provider.catalog.catalog import Location, Method, Parameter, Provider, Service, path_placeholders
 from provider.catalog.types import TIME_UNITS, FieldType
 from provider.errors import BindError
 from provider.rest.destination import LARGEST, Destination
@@ -264,11 +264,14 @@ def addresses_nothing(method: Method, values: Mapping[str, Json]) -> bool:
 
     Then a read need not be sent.
     """
-    for p in method.parameters:
-        if p.location == "account" and values.get(p.name) not in p.enum:
-            return True
-    path = (p.name for p in method.parameters if p.location == "path")
-    return any(_text(values.get(name)) in ("", ".", "..") for name in path)
+    return any(means_nothing(p, values.get(p.name)) for p in method.parameters)
+
+
+def means_nothing(parameter: Parameter, value: Json) -> bool:
+    """Whether a value is one that no object can have in a path, or an account that there is not."""
+    if parameter.location == "account":
+        return value not in parameter.enum
+    return parameter.location == "path" and _text(value) in ("", ".", "..")
 
 
 def _text(value: Json) -> str:

@@ -7,19 +7,19 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Literal
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.errors import ParseError as SqlglotParseError
 from sqlglot.errors import SqlglotError
-from sqlglot.parsers.duckdb import DuckDBParser
 from sqlglot.tokens import Token, TokenType  # type: ignore[attr-defined]  # re-exported without saying so
 
 from provider.errors import NotSupportedError, ParseError, did_you_mean
 from provider.sql.dialect import Dialect, defined, rewritten
 from provider.sql.misspelt import misspelt, refuse_elsewhere
+from provider.sql.reading import read
 from provider.sql.scanner import Text, comments, content, number_placeholders, spans
 
 # sqlglot logs that it falls back to an opaque command; such statements go to DuckDB as they are.
@@ -143,35 +143,6 @@ _SUMMARIZE = re.compile(r"(?<=SUMMARIZE)\s+(?:TABLE\s+)?", re.IGNORECASE)
 _EXPLAIN = re.compile(r"EXPLAIN\b(?:(?P<analyze>\s+ANALYZE\b)|\s*\((?P<options>[\w\s,]*)\))?", re.IGNORECASE)
 
 
-class _DuckDB(DuckDB):
-    """DuckDB's dialect with what may stand behind PIVOT, DELETE and VALUES in FROM, which sqlglot does not read."""
-
-    class Parser(DuckDBParser):
-        def _parse_table(self, *args: Any, **options: Any) -> exp.Expr | None:
-            table = super()._parse_table(*args, **options)
-            if options.get("joins") and isinstance(table, exp.Values | exp.Unnest | exp.Lateral):
-                for join in self._parse_joins():
-                    table.append("joins", join)
-            return table
-
-        def _parse_simplified_pivot(self, is_unpivot: bool | None = None) -> exp.Pivot:
-            pivot = super()._parse_simplified_pivot(is_unpivot)
-            for name, clause in (
-                ("order", self._parse_order()),
-                ("limit", self._parse_limit()),
-                ("offset", self._parse_offset()),
-            ):
-                if clause:
-                    pivot.set(name, clause)
-            return pivot
-
-        def _parse_delete(self) -> exp.Delete:
-            delete = super()._parse_delete()
-            if not delete.args.get("returning"):
-                delete.set("returning", self._parse_returning())
-            return delete
-
-
 def parse(script: str, dialect: Dialect | None = None) -> list[Statement]:
     """All statements of a script.
 
@@ -253,8 +224,7 @@ def _query(text: Text, sql: str) -> Query:
         text = text.spliced([(0, 0, "FROM ")])
         return _query(text, text.sql)
     try:
-        # The line end keeps sqlglot's tokenizer from stumbling over `$name ... ''` at the end of the text.
-        tree = sqlglot.parse_one(sql + "\n", read=_DuckDB)
+        tree = read(sql)
     except SqlglotError as e:
         return Query(text, None, e)
     except RecursionError:
