@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import duckdb
@@ -29,6 +29,7 @@ class Executor:
 
     Args:
         arguments: the statement's parameters by name.
+        redact: takes secrets out of what an error quotes of an answer.
     """
 
     def __init__(
@@ -39,12 +40,14 @@ class Executor:
         arguments: Mapping[str, object],
         report: Report,
         on_bad_value: OnBadValue,
+        redact: Callable[[str], str],
     ) -> None:
         self._plan = plan
         self._duck = duck
         self._arguments = arguments
         self._report = report
         self._on_bad_value = on_bad_value
+        self._redact = redact
         self._scans = {s.number: Running(s, catalog) for s in plan.scans}
         self._rows: list[Rows] = []
         self._readings: dict[Job, Reading] = {}
@@ -58,7 +61,7 @@ class Executor:
             running = [self._scans[s.number] for s in group]
             by_list = any(s.ending is not None and s.ending.each and s.requests.several for s in group)
             numbered = len(group) > 1 or by_list or group[0].listing is not None
-            self._rows.append(Rows(self._duck, running, self._on_bad_value, numbered=numbered))
+            self._rows.append(Rows(self._duck, running, self._on_bad_value, self._redact, numbered=numbered))
 
     def drop_tables(self) -> None:
         """Remove the staged tables."""

@@ -211,6 +211,12 @@ class Gateway:
                 return [self.without_secrets(target, part) for part in told]
         return told
 
+    def quotable(self, text: str) -> str:
+        """A text without the secrets that were sent to any account so far."""
+        for client in (*self._former, *filter(None, [self._client])):
+            text = client.quotable(text)
+        return text
+
     def asker(self, target: Target) -> bytes:
         """What tells who asks through a target; see `Client.asker`."""
         client = self._ready()

@@ -628,7 +628,15 @@ class Session:
                 remedy="Give values with the statement: execute(sql, [...]) for ?, execute(sql, {...}) for $name."
                 " On the command line `-p name=VALUE` fills $name.",
             )
-        executor = Executor(plan, self._duck, self._catalog, arguments, self._gateway.report, self._on_bad_value)
+        executor = Executor(
+            plan,
+            self._duck,
+            self._catalog,
+            arguments,
+            self._gateway.report,
+            self._on_bad_value,
+            self._gateway.quotable,
+        )
         used = {n: arguments[n] for n in plan.arguments}
         try:
             executor.create_tables()
@@ -702,7 +710,7 @@ class Session:
 
     def _check_sql(self, plan: Plan, text: Text) -> None:
         """Have DuckDB check a plan's SQL on empty tables."""
-        executor = Executor(plan, self._duck, self._catalog, {}, Report(), self._on_bad_value)
+        executor = Executor(plan, self._duck, self._catalog, {}, Report(), self._on_bad_value, str)
         try:
             executor.create_tables()
             self._duck.execute(f"PREPARE __apiql_check AS {plan.sql}")

@@ -229,6 +229,8 @@ class Writer:
             method.rows,
             one_row=not method.is_list,
             rows_omitted=method.rows_omitted,
+            known=_known(plan),
+            redact=self._gateway.quotable,
         )
 
     def _stream(self, plan: WritePlan, planned: Sequence[Planned], text: Text) -> tuple[Result, str]:
@@ -313,6 +315,13 @@ class Writer:
             done = f"{len(dispatch.done)} of {len(dispatch.letters)} writes were carried out"
             what = f"{done}; only the answers cannot be read."
             raise DataError(e.summary, place=plan.place, reason=f"{e.reason} {what}".strip(), detail=e.detail) from None
+
+
+def _known(plan: WritePlan) -> list[str]:
+    """The names that an answer's object has some of; none where it need not be the resource's object."""
+    method = plan.actions[0].method
+    said = method.verb in ("INSERT", "UPDATE", "REPLACE") or method.returns != plan.resource.fields
+    return [field.name for field in method.returns] if said else []
 
 
 def _shape(plan: WritePlan) -> Shape:

@@ -67,3 +67,47 @@ def test_the_object_in_the_wrapper_is_the_row(
     garden: provider.Connection, sql: str, rows: list[tuple[object, ...]]
 ) -> None:
     assert garden.execute(sql).fetchall() == rows
+
+
+BARE = MANIFEST.replace("'GET /plants/{plant_id}', row: $.data}", "'GET /plants/{plant_id}'}").replace(
+    "POST /plants, row: $.data,", "POST /plants,"
+)
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Iterator[provider.Connection]:
+    """A manifest that does not say that objects are wrapped, and an API that wraps them in several ways."""
+
+    def wrapped(request: Seen) -> Reply:
+        key = request.path.rpartition("/")[2]
+        if request.path == "/plants" and request.method == "GET":
+            return Reply(200, {"data": [{"plant": {"id": 3}}, {"plant": {"id": 4}}]})
+        return Reply(200, {"data": [1], "more": 1}) if key == "9" else answer(request)
+
+    (tmp_path / "garden.yaml").write_text(BARE, encoding="utf-8")
+    with (
+        web_server(wrapped) as server,
+        provider.connect(manifests=[str(tmp_path)], base_urls={"garden": server.url}) as connection,
+    ):
+        yield connection
+
+
+@pytest.mark.parametrize(
+    ("sql", "words"),
+    [
+        ("SELECT name FROM garden.beds.plants WHERE id = 7", ["It has data,", "id, name", "row: $.data"]),
+        ("SELECT count(*) FROM garden.beds.plants WHERE id = 7", ["row: $.data"]),
+        ("SELECT id, name FROM garden.beds.plants WHERE id = 9", ["It has data, more,", "rows: $.data"]),
+        ("SELECT id FROM garden.beds.plants", ["It has plant,", "Correct rows"]),
+        ("INSERT INTO garden.beds.plants (name) VALUES ('Iris') RETURNING id", ["It has data,", "1 of 1 writes"]),
+    ],
+)
+@pytest.mark.parametrize("policy", ["error", "null"])
+def test_an_object_without_any_declared_field_is_an_error_and_no_row_of_nulls(
+    bare: provider.Connection, sql: str, words: list[str], policy: str
+) -> None:
+    bare.execute(f"SET on_bad_value = '{policy}'")
+    with pytest.raises(provider.DataError, match="none of the declared fields") as raised:
+        bare.execute(sql).fetchall()
+    for word in words:
+        assert word in str(raised.value)
