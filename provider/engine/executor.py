@@ -16,6 +16,7 @@ from provider.engine.reuse import Found, Reuse, wants
 from provider.engine.running import Reading, Rows, Running
 from provider.engine.sharing import sharing
 from provider.engine.staging import OnBadValue, Page
+from provider.errors import DataError
 from provider.plan.physical import Check, Given, Keys, Literal, Plan, Term
 from provider.plan.price import MANY
 from provider.plan.rendering import bound_query, key_cast
@@ -75,6 +76,14 @@ class Executor:
             Error: what the first failing request or page raised; the others are cancelled.
         """
         self._reuse = reuse
+        try:
+            self._read(fetcher)
+        except DataError as e:
+            # The frames below hold what the API has sent, in which it may quote a secret: see `redact`.
+            e.__context__ = e.__cause__ = None
+            raise e.with_traceback(None) from None
+
+    def _read(self, fetcher: Fetcher) -> None:
         self._start_ready(fetcher)
         while self._readings:
             batch: dict[Rows, list[tuple[Reading, bytes]]] = {}

@@ -18,6 +18,7 @@ from provider.engine.streaming import Live
 from provider.engine.waiting import Begun, Tell, wait_for
 from provider.engine.watch import Watch
 from provider.errors import Place
+from provider.rest.auth.redaction import redact
 from provider.rest.pagination import Answer, Listing, is_whole
 from provider.rest.request import Call, Exchange, Target
 
@@ -214,7 +215,7 @@ class Gateway:
     def quotable(self, text: str) -> str:
         """A text without the secrets that were sent to any account so far."""
         for client in (*self._former, *filter(None, [self._client])):
-            text = client.quotable(text)
+            text = redact(text, client.hidden)
         return text
 
     def asker(self, target: Target) -> bytes:

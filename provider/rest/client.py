@@ -257,11 +257,10 @@ class Client:
         """A text without the account's secrets, whether they were in use yet or not."""
         return redact(text, self._credentials_of(target).known)
 
-    def quotable(self, text: str) -> str:
-        """A text without the secrets of all accounts that were asked so far."""
-        for credentials in list(self._credentials.values()):
-            text = redact(text, credentials.hidden)
-        return text
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """The spellings of the secrets of all accounts that were asked so far, for `redact`."""
+        return tuple(form for credentials in list(self._credentials.values()) for form in credentials.hidden)
 
     def gives_away(self, target: Target, data: bytes) -> bool:
         """Whether data has one of the account's secrets in it, in any spelling."""
