@@ -21,7 +21,11 @@ def unbound(use: Use, methods: Sequence[Method], missing_of: Missing, *, alone: 
     method = min(methods, key=lambda m: (len(missing_of(m)), len(m.required)))
     missing = missing_of(method) or [p.name for p in method.required]
     remedy = "Add WHERE " + " AND ".join(f"{n} = '...'" for n in missing)
-    if not alone and len(missing) == 1:
+    if use.view:
+        remedy += (
+            f", and let the view {use.view} select {_and(missing)}:\nnothing outside reaches what it does not select."
+        )
+    elif not alone and len(missing) == 1:
         alias = use.relation.alias
         remedy += f", or join it: ... JOIN {use.resource.id} {alias} ON {alias}.{missing[0]} = ..."
     if not any(m.is_list for m in methods):
