@@ -24,6 +24,8 @@ resources:
       get_plant: {sql: SELECT, http: 'GET /plants/{plant_id}', row: $.data}
       list_plants: {sql: SELECT, http: GET /plants, rows: $.data}
       add_plant: {sql: INSERT, http: POST /plants, row: $.data, body: {name: {required: true}}}
+      rename_plant: {sql: UPDATE, http: 'PATCH /plants/{plant_id}', body: {name: {}}}
+      remove_plant: {sql: DELETE, http: 'DELETE /plants/{plant_id}'}
       water_plant:
         sql: EXEC
         http: POST /plants/{plant_id}/water
@@ -38,6 +40,8 @@ def answer(request: Seen) -> Reply:
             return Reply(201, {"data": {"id": 7, **json.loads(request.body)}})
         case "POST", _:
             return Reply(200, {"data": {"done": {"litres": 1.5}}})
+        case "DELETE" | "PATCH", _:
+            return Reply(204, b"")
         case _, "/plants":
             return Reply(200, {"data": [{"id": 3, "name": "Rose"}, {"id": 4, "name": "Tulip"}]})
     return Reply(200, {"data": {"id": int(request.path.rpartition("/")[2]), "name": "Rose"}})
@@ -60,6 +64,11 @@ def garden(tmp_path: Path) -> Iterator[provider.Connection]:
         ("SELECT name FROM garden.beds.plants WHERE id IN (3, 5)", [("Rose",), ("Rose",)]),
         ("SELECT id FROM garden.beds.plants ORDER BY id", [(3,), (4,)]),
         ("INSERT INTO garden.beds.plants (name) VALUES ('Iris') RETURNING id, name", [(7, "Iris")]),
+        (
+            "DELETE FROM garden.beds.plants WHERE id = 3 RETURNING id, plant_id, name",
+            [(3, 3, None)],
+        ),
+        ("UPDATE garden.beds.plants SET name = 'Iris' WHERE id = 4 RETURNING id", [(4,)]),
         ("EXEC garden.beds.plants.water_plant @plant_id=3", [(1.5,)]),
     ],
 )
