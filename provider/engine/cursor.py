@@ -140,12 +140,13 @@ class Cursor:
         return self._fetch(None)
 
     def __iter__(self) -> Iterator[Row]:
+        ahead = self._ahead
         while True:
-            if not self._ahead:
-                self._ahead.extend(self._fetch(1000))
-            if not self._ahead:
+            while ahead:
+                yield ahead.popleft()
+            ahead.extend(self._fetch(1000))
+            if not ahead:
                 return
-            yield self._ahead.popleft()
 
     def arrow(self) -> pyarrow.Table:
         """All rows that are left, as an Arrow table (needs pyarrow)."""

@@ -189,7 +189,7 @@ class Fetcher:
                     await self._fetch(reading)
             except Exception as e:
                 # Paging quotes what an answer has where something else was declared.
-                self._end(reading, failure=redacted(e, self._client.hidden))
+                self._end(reading, failure=redacted(e, self._client.routes.hidden))
         # Leave at once, so that a job added in this very moment finds a free place.
         current = asyncio.current_task()
         if current is not None:
@@ -244,7 +244,7 @@ class Fetcher:
             self._line_up(reading)
 
     def _listing(self, job: Job) -> Listing:
-        base_url = self._client.base_url(job.target) if job.method.pages is not None else ""
+        base_url = self._client.routes.of(job.target).base_url if job.method.pages is not None else ""
         return Listing(job.method, job.call, job.key, base_url, job.alone)
 
     def _line_up(self, reading: _Reading) -> None:

@@ -85,7 +85,7 @@ class Gateway:
         self._operations = ""
         self._asked_at = None
         if self._client is not None:
-            self._loop.call(self._client.look_up_again)
+            self._loop.call(self._client.routes.look_up_again)
 
     def progress(self, report: Report, began_at: float, *, over: bool) -> Progress:
         """How far the statement is that `report` accounts for, and that began then; from any thread."""
@@ -167,7 +167,7 @@ class Gateway:
         """Whether a letter was answered with all that there is, and not with one page of a longer list."""
         if letter.answer is None or letter.method.pages is None:
             return True
-        listing = Listing(letter.method, letter.call, base_url=self._ready().base_url(letter.target))
+        listing = Listing(letter.method, letter.call, base_url=self._ready().routes.of(letter.target).base_url)
         return is_whole(listing, Answer(letter.call, letter.answer.body, letter.answer.headers))
 
     def wait_for(self, begun: Sequence[Begun], place: Place) -> None:
@@ -199,7 +199,7 @@ class Gateway:
 
     def redacted(self, target: Target, text: str) -> str:
         """A text without the secrets of the account that a target is asked with."""
-        return self._ready().redacted(target, text)
+        return self._ready().routes.redacted(target, text)
 
     def without_secrets(self, target: Target, told: Any) -> Any:
         """As `redacted`, of all texts in lists and objects."""
@@ -215,7 +215,7 @@ class Gateway:
     def quotable(self, text: str) -> str:
         """A text without the secrets that were sent to any account so far."""
         for client in (*self._former, *filter(None, [self._client])):
-            text = redact(text, client.hidden)
+            text = redact(text, client.routes.hidden)
         return text
 
     def asker(self, target: Target) -> bytes:
@@ -223,13 +223,13 @@ class Gateway:
         client = self._ready()
 
         async def told() -> bytes:  # on the loop's thread, as everything that looks credentials up
-            return client.asker(target)
+            return client.routes.asker(target)
 
         return self._loop.wait(self._loop.submit(told()))
 
     def gives_away(self, target: Target, data: bytes) -> bool:
         """Whether data has a secret in it of the account that a target is asked with."""
-        return self._ready().gives_away(target, data)
+        return self._ready().routes.gives_away(target, data)
 
     def close(self) -> None:
         """Close all connections and stop the loop."""

@@ -15,7 +15,7 @@ import duckdb
 from provider.catalog.catalog import Field, Parameter
 from provider.engine.fetching import Job
 from provider.engine.staging import OnBadValue, Page
-from provider.engine.tables import StagedTable
+from provider.engine.tables import StagedTable, leaving_nothing
 from provider.plan.physical import Scan
 from provider.plan.rendering import quoted
 
@@ -52,7 +52,6 @@ class Listed:
         self._type = type_
         self._missing: set[Any] = set()
         self._hoped_for = 0
-        duck.execute(f"CREATE TEMP TABLE {self._wanted} (key {type_})")
         self._table = StagedTable(
             duck,
             f"{scan.table}_listed",
@@ -66,6 +65,8 @@ class Listed:
             known=[f.name for f in scan.resource.fields],
             redact=redact,
         )
+        with leaving_nothing(duck, self.drop):
+            duck.execute(f"CREATE TEMP TABLE {self._wanted} (key {type_})")
 
     @property
     def source(self) -> str:

@@ -1,8 +1,9 @@
-"""Rows that DuckDB holds open for a cursor."""
+"""What DuckDB answers a statement with: rows that it holds open for a cursor, or a message."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -138,6 +139,46 @@ class DuckResult:
         if self._on_close is not None:
             done, self._on_close = self._on_close, None
             done()
+
+
+def executed(
+    duck: duckdb.DuckDBPyConnection,
+    sql: str,
+    arguments: Mapping[str, object],
+    convert: Callable[[duckdb.Error], Exception],
+    on_close: Callable[[], None],
+) -> tuple[DuckResult, str]:
+    """Run a statement; its result and message, such as 'INSERT 3', '' for a query. `convert` and `on_close` as there.
+
+    Raises:
+        duckdb.Error: as DuckDB says it.
+    """
+    statements = duck.extract_statements(sql)
+    kind = statements[0].expected_result_type if len(statements) == 1 else [duckdb.ExpectedResultType.QUERY_RESULT]
+    duck.execute(sql, arguments or None)
+    if kind == [duckdb.ExpectedResultType.QUERY_RESULT] or (
+        # What may change rows has rows of its own only with RETURNING; else DuckDB answers their count.
+        duckdb.ExpectedResultType.QUERY_RESULT in kind and [d[0] for d in duck.description or ()] != ["Count"]
+    ):
+        return DuckResult(duck, convert, on_close), ""
+    verb = re.sub(r"^(\s|--[^\n]*\n|/\*.*?\*/)*", "", sql, flags=re.DOTALL).split(None, 1)[0].upper().rstrip(";")
+    if duckdb.ExpectedResultType.CHANGED_ROWS in kind:
+        row = duck.fetchone()
+        count = int(row[0]) if row and isinstance(row[0], int) else -1
+        message = f"{verb} {count}" if count >= 0 else verb
+        return DuckResult(duck, convert, on_close, count, has_rows=False), message
+    return DuckResult(duck, convert, on_close, has_rows=False), verb
+
+
+def done(duck: duckdb.DuckDBPyConnection, message: str, rowcount: int = -1) -> tuple[DuckResult, str]:
+    """The result of a statement that was carried out elsewhere and has no rows, and its message."""
+    return DuckResult(duck, lambda error: error, lambda: None, rowcount, has_rows=False), message
+
+
+def as_lines(result: tuple[DuckResult, str]) -> tuple[DuckResult, str]:
+    """The same result, which is to be read as the lines of a text."""
+    result[0].is_lines = True
+    return result
 
 
 def _arrow_type(type_code: str, duck: duckdb.DuckDBPyConnection) -> pyarrow.DataType:

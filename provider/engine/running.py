@@ -15,7 +15,7 @@ from provider.engine.fetching import Job
 from provider.engine.listed import Listed
 from provider.engine.report import ScanReport
 from provider.engine.staging import OnBadValue, Page
-from provider.engine.tables import NUMBER, Share, StagedTable
+from provider.engine.tables import NUMBER, Share, StagedTable, leaving_nothing
 from provider.plan.physical import Scan
 from provider.rest.exact import Json
 from provider.rest.request import Call, Target, sent
@@ -157,14 +157,15 @@ class Rows:
             known=[f.name for f in first.resource.fields],
             redact=redact,
         )
-        for running in scans:
-            running.rows = self
-            also = ""
-            if running.scan.listing is not None and len(scans) == 1:
-                running.listed = Listed(duck, running.scan, fields, echoes, on_bad_value, redact)
-                also = running.listed.source
-            if numbered:
-                running.share = Share(duck, running.scan.table, name, running.columns, running.synonyms, also)
+        with leaving_nothing(duck, self.drop):
+            for running in scans:
+                running.rows = self
+                also = ""
+                if running.scan.listing is not None and len(scans) == 1:
+                    running.listed = Listed(duck, running.scan, fields, echoes, on_bad_value, redact)
+                    also = running.listed.source
+                if numbered:
+                    running.share = Share(duck, running.scan.table, name, running.columns, running.synonyms, also)
 
     @property
     def is_shared(self) -> bool:

@@ -1,6 +1,6 @@
 """The session's settings: what SET changes, RESET takes back, and SHOW SETTINGS lists.
 
-A further setting is one more entry of `SETTINGS`, and a line in `Session._apply` where a change must be acted on.
+A further setting is one more entry of `SETTINGS`, and a line in `Configuration._apply` where a change must be acted on.
 """
 
 from __future__ import annotations

@@ -1,15 +1,21 @@
-"""SHOW and DESCRIBE: the catalog as rows, in StackQL's columns."""
+"""SHOW and DESCRIBE: the catalog as rows, in StackQL's columns; and rows of our own as a result."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 
+import duckdb
 from sqlglot import exp
 
 from provider.catalog.catalog import Method, Parameter, Resource
 from provider.catalog.loader import Catalog
+from provider.engine.failures import translate
+from provider.engine.results import DuckResult
 from provider.errors import BindError
+from provider.plan.rendering import quoted
+from provider.sql.scanner import Text
 from provider.sql.statements import Describe, Show
 
 Rows = tuple[tuple[str, ...], list[tuple[object, ...]]]
@@ -138,3 +144,36 @@ def _method_rows(method: Method) -> list[tuple[object, ...]]:
         shape = json.dumps({"enum": list(f.enum)}) if f.enum else ""
         rows.append((f.name, str(f.type), "output", shape, f.description))
     return rows
+
+
+def rows_of(
+    duck: duckdb.DuckDBPyConnection,
+    columns: Sequence[str],
+    rows: Sequence[tuple[object, ...]],
+    text: Text,
+    show: Show | None = None,
+) -> tuple[DuckResult, str]:
+    """Rows of our own as a statement's result, filtered by SHOW's LIKE and WHERE; it has no message.
+
+    Raises:
+        Error: DuckDB refuses what stands behind WHERE.
+    """
+    names = ", ".join(quoted(c) for c in columns)
+    condition = ""
+    values: list[object] = [v for row in rows for v in row]
+    if show is not None and show.like is not None:
+        condition = f" WHERE {quoted('name' if 'name' in columns else columns[0])} LIKE ?"
+        values.append(show.like)
+    elif show is not None and show.where is not None:
+        condition = f" WHERE {show.where}"
+    row = f"({', '.join('?' for _ in columns)})"
+    source = (
+        f"(VALUES {', '.join([row] * len(rows))})"
+        if rows
+        else f"(SELECT {', '.join('NULL' for _ in columns)} WHERE false)"
+    )
+    try:
+        duck.execute(f"SELECT * FROM {source} AS t({names}){condition}", values)
+    except duckdb.Error as e:
+        raise translate(e, text, None) from None
+    return DuckResult(duck, lambda e: translate(e, text, None), lambda: None), ""

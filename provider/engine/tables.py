@@ -7,7 +7,8 @@ concerns.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import duckdb
 
@@ -64,25 +65,26 @@ class StagedTable:
         columns = [Column(f.name, f.type) for f in fields]
         filled = [Column(p.name, p.type) for p in echoes]
         self._stage: Stage | BlobStage
-        if binary:
-            self._stage = BlobStage(duck, quoted(self._rows), columns, filled)
-        else:
-            self._stage = Stage(
-                duck,
-                quoted(self._rows),
-                resource,
-                columns,
-                filled,
-                rows,
-                on_bad_value,
-                one_row=one_row,
-                rows_omitted=rows_omitted,
-                known=known,
-                redact=redact,
-            )
-        if synonyms:
-            named = ", ".join(f"{quoted(key)} AS {quoted(parameter)}" for parameter, key in synonyms.items())
-            duck.execute(f"CREATE TEMP VIEW {quoted(name)} AS SELECT *, {named} FROM {quoted(self._rows)}")
+        with leaving_nothing(duck, self.drop):
+            if binary:
+                self._stage = BlobStage(duck, quoted(self._rows), columns, filled)
+            else:
+                self._stage = Stage(
+                    duck,
+                    quoted(self._rows),
+                    resource,
+                    columns,
+                    filled,
+                    rows,
+                    on_bad_value,
+                    one_row=one_row,
+                    rows_omitted=rows_omitted,
+                    known=known,
+                    redact=redact,
+                )
+            if synonyms:
+                named = ", ".join(f"{quoted(key)} AS {quoted(parameter)}" for parameter, key in synonyms.items())
+                duck.execute(f"CREATE TEMP VIEW {quoted(name)} AS SELECT *, {named} FROM {quoted(self._rows)}")
 
     def echo(self, values: Mapping[str, object]) -> tuple[object, ...]:
         """The values of the echoes, in order."""
@@ -130,12 +132,13 @@ class Share:
         shown = [quoted(c) for c in columns]
         shown += [f"{quoted(key)} AS {quoted(parameter)}" for parameter, key in synonyms.items()]
         self._lists = quoted(LISTS.format(name))
-        duck.execute(f"CREATE TEMP TABLE {self._calls} (call BIGINT)")
         own = f"FROM {quoted(shared)} WHERE {CALL} IN (SELECT call FROM {self._calls})"
         columns_ = ", ".join(shown) or "NULL AS nothing"
         more = f" UNION ALL SELECT {columns_} FROM {also}" if also else ""
-        duck.execute(f"CREATE TEMP VIEW {quoted(name)} AS SELECT {columns_} {own}{more}")
-        duck.execute(f"CREATE TEMP VIEW {self._lists} AS SELECT {', '.join((*shown, CALL))} {own}")
+        with leaving_nothing(duck, self.drop):
+            duck.execute(f"CREATE TEMP TABLE {self._calls} (call BIGINT)")
+            duck.execute(f"CREATE TEMP VIEW {quoted(name)} AS SELECT {columns_} {own}{more}")
+            duck.execute(f"CREATE TEMP VIEW {self._lists} AS SELECT {', '.join((*shown, CALL))} {own}")
 
     def want(self, calls: Sequence[int]) -> None:
         """Show the rows of further calls, those that are there and those that are still to come."""
@@ -151,6 +154,16 @@ class Share:
         self._duck.execute(f"DROP VIEW IF EXISTS {self._lists}")
         self._duck.execute(f"DROP VIEW IF EXISTS {quoted(self._name)}")
         self._duck.execute(f"DROP TABLE IF EXISTS {self._calls}")
+
+
+@contextmanager
+def leaving_nothing(duck: duckdb.DuckDBPyConnection, drop: Callable[[], None]) -> Iterator[None]:
+    """The making of tables which, where somebody stops it, leaves none that nobody knows of."""
+    try:
+        yield
+    except (KeyboardInterrupt, RuntimeError):  # the second is DuckDB's word for it
+        quietly(duck, drop)
+        raise
 
 
 def quietly(duck: duckdb.DuckDBPyConnection, cleanup: Callable[[], None]) -> None:

@@ -8,89 +8,21 @@ inverse statements.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
 
 import duckdb
-from duckdb.sqltypes import DuckDBPyType
 
+from provider.engine.collected import Collected, check_irreversible, collect, only_reads, summed, wants_answer
 from provider.engine.dispatch import Dispatch
-from provider.engine.encoding import encode
 from provider.engine.failures import translate
 from provider.engine.gateway import Gateway
-from provider.engine.outcomes import WriteReport, counts, listed
-from provider.engine.sending import Letter
+from provider.engine.undoing import ROLLED_BACK, PlanQuery, account, stopped, values_before, way_back
 from provider.engine.writer import Writer
-from provider.engine.writes import Planned
-from provider.errors import (
-    DataError,
-    Error,
-    Guarded,
-    NotSupportedError,
-    OperationalError,
-    PartlyDone,
-    Place,
-    ProgrammingError,
-)
+from provider.errors import Error, OperationalError, PartlyDone, Place, ProgrammingError
 from provider.plan.actions import WritePlan
-from provider.plan.inverse import Inverse, Irreversible, inverse_of, reading
 from provider.plan.physical import Plan
-from provider.rest.exact import Json, read
 from provider.sql.scanner import Text, content
 from provider.sql.statements import Control
-
-#: Plans a query of ours.
-PlanQuery = Callable[[str], Plan]
-_ROLLED_BACK = "Local changes are rolled back."
-#: Values of an object as they were before, by parameter.
-Values = Mapping[str, Json]
-
-
-@dataclass(frozen=True, slots=True)
-class Collected:
-    """A write that waits for COMMIT: its rows as calls, and what undoes each; None where nothing is sent."""
-
-    plan: WritePlan
-    text: Text
-    planned: Sequence[Planned]
-    inverses: Sequence[Inverse | Irreversible | None]
-
-    @staticmethod
-    def of(plan: WritePlan, text: Text, planned: Sequence[Planned]) -> Collected:
-        """A write with what undoes it, as far as the manifest tells."""
-        inverses = [
-            inverse_of(plan.resource, p.action.method, p.values.keys()) if p.call is not None else None for p in planned
-        ]
-        return Collected(plan, text, planned, inverses)
-
-    @property
-    def count(self) -> int:
-        """How many requests it will send."""
-        return sum(1 for p in self.planned if p.call is not None)
-
-    @property
-    def irreversible(self) -> str:
-        """Why it cannot be undone, '' where it can."""
-        return _joined(i.reason for i in self.inverses if isinstance(i, Irreversible))
-
-    @property
-    def caveat(self) -> str:
-        """What will not be as before where it is undone, '' where nothing is known of that."""
-        return _joined(i.caveat for i in self.inverses if isinstance(i, Inverse))
-
-    @property
-    def message(self) -> str:
-        """What was collected, and what COMMIT will not be able to take back."""
-        notes = ["collected"]
-        if self.irreversible:
-            notes.append(f"cannot be undone: {self.irreversible}")
-        if self.caveat:
-            notes.append(f"undone {self.caveat}")
-        return f"{self.plan.verb} {self.count:,} ({'; '.join(notes)})"
-
-    def __str__(self) -> str:
-        return f"{self.plan.verb} on {self.plan.resource.id}"
 
 
 class Transaction:
@@ -121,7 +53,7 @@ class Transaction:
     @property
     def waits(self) -> str:
         """What waits for COMMIT, '' where nothing does."""
-        return _summed(self._collected)
+        return summed(self._collected)
 
     def check(self) -> None:
         """Look whether DuckDB's transaction is still there.
@@ -164,22 +96,19 @@ class Transaction:
         """
         if self._reads_only:
             raise ProgrammingError(f"{plan.verb} in a transaction that is READ ONLY", place=plan.place)
-        _check_answers(plan, ())
-        plan = _whole(plan)
-        planned = self._writer.planned(plan, text, arguments)
-        _check_answers(plan, planned)
-        self._collected.append(Collected.of(plan, text, planned))
-        return self._collected[-1].count, self._collected[-1].message
+        collected = collect(self._writer, plan, text, arguments)
+        self._collected.append(collected)
+        return collected.count, collected.message
 
     def takes(self, plan: WritePlan) -> bool:
         """Whether a write is to be collected: one is open, and the write is one, and no EXEC that only reads."""
-        return self.is_open and not _only_reads(plan)
+        return self.is_open and not only_reads(plan)
 
     def unseen(self, plan: Plan) -> str:
         """A remark where a query reads what is about to be written, '' elsewhere."""
         read = {scan.resource.id for scan in plan.scans}
         waiting = [c for c in self._collected if c.plan.resource.id in read]
-        return f"read as it is at the API, without {_summed(waiting)} that wait for COMMIT" if waiting else ""
+        return f"read as it is at the API, without {summed(waiting)} that wait for COMMIT" if waiting else ""
 
     def check_queried(self, plans: Iterable[WritePlan]) -> None:
         """Refuse a query whose EXECs would have to be sent now.
@@ -189,7 +118,7 @@ class Transaction:
         """
         for plan in plans:
             if self.takes(plan):
-                raise _wants("a query with EXEC in it", plan)
+                raise wants_answer("a query with EXEC in it", plan)
 
     def close(self) -> str:
         """Give up an open transaction; what was not sent, '' for nothing."""
@@ -213,10 +142,10 @@ class Transaction:
         rehearsed = rehearsed or []
         self._rehearsed = [] if control.verb == "BEGIN" else None
         if control.verb == "COMMIT":
-            self._check_irreversible(rehearsed)
+            check_irreversible(rehearsed, self._writer.policy.guard)
         what = {
             "BEGIN": "collects the writes that follow",
-            "COMMIT": f"would send {_summed(rehearsed) or 'nothing'}, statement by statement",
+            "COMMIT": f"would send {summed(rehearsed) or 'nothing'}, statement by statement",
             "ROLLBACK": "would send nothing",
         }
         return [f"{control.verb} {what[control.verb]}"]
@@ -234,18 +163,16 @@ class Transaction:
     def rehearse_write(self, plan: WritePlan, text: Text, arguments: Mapping[str, object]) -> list[str]:
         """The requests of a write, which are those that COMMIT would send; errors as `collect`."""
         self._rehearsed = self._rehearsal()
-        if self._rehearsed is None or _only_reads(plan):
+        if self._rehearsed is None or only_reads(plan):
             return self._writer.preview(plan, self._writer.planned(plan, text, arguments))
-        plan = _whole(plan)
-        planned = self._writer.planned(plan, text, arguments)
-        _check_answers(plan, planned)
-        self._rehearsed.append(Collected.of(plan, text, planned))
-        return self._writer.preview(plan, planned)
+        collected = collect(self._writer, plan, text, arguments)
+        self._rehearsed.append(collected)
+        return self._writer.preview(collected.plan, collected.planned)
 
     def rehearse_queried(self, plan: WritePlan) -> None:
         """A query's EXEC in a dry run; errors as `check_queried`."""
-        if self._rehearsal() is not None and not _only_reads(plan):
-            raise _wants("a query with EXEC in it", plan)
+        if self._rehearsal() is not None and not only_reads(plan):
+            raise wants_answer("a query with EXEC in it", plan)
 
     def end_rehearsal(self) -> None:
         """Forget what dry runs have collected."""
@@ -284,8 +211,8 @@ class Transaction:
             e.remedy = "Nothing is left of it; begin anew."
             raise
         collected = self._collected
-        self._check_irreversible(collected)
-        before = [self._before(c) for c in collected]
+        check_irreversible(collected, self._writer.policy.guard)
+        before = [values_before(c, self._writer, self._plan_query) for c in collected]
         self._collected = []  # whatever happens from here on, a second COMMIT must not send it again
         place = _place(control)
         report = self._gateway.report
@@ -298,14 +225,14 @@ class Transaction:
         except BaseException as e:
             self._give_up()
             if isinstance(e, Error) and len(dispatches) == len(collected):
-                report.writes = list(self._account(collected, dispatches, before))
-                e.reason = "\n".join(filter(None, [e.reason, _ROLLED_BACK]))
-                e.remedy = "\n".join(filter(None, [e.remedy, _way_back(collected, report.writes)]))
+                report.writes = list(account(collected, dispatches, before, self._gateway))
+                e.reason = "\n".join(filter(None, [e.reason, ROLLED_BACK]))
+                e.remedy = "\n".join(filter(None, [e.remedy, way_back(collected, report.writes)]))
             raise
-        report.writes = list(self._account(collected, dispatches, before))
+        report.writes = list(account(collected, dispatches, before, self._gateway))
         if failed is not None:
             self._give_up()
-            raise _stopped(collected, failed, report.writes)
+            raise stopped(collected, failed, report.writes)
         try:
             self._end("COMMIT")
         except duckdb.Error as e:
@@ -315,61 +242,11 @@ class Transaction:
             raise PartlyDone(
                 f"COMMIT: all requests are done, and DuckDB refused the local changes: {refused}",
                 place=place,
-                remedy=_way_back(collected, report.writes),
+                remedy=way_back(collected, report.writes),
             ) from None
         count = sum(len(d.done) for d in dispatches)
         message = "; ".join(d.message for d in dispatches)
         return (count, f"COMMIT ({message})") if collected else (-1, "COMMIT")
-
-    def _before(self, collected: Collected) -> dict[int, Values]:
-        """What the objects are like that a write changes, by row, as far as its inverses need it."""
-        groups: dict[str, list[tuple[Planned, Inverse]]] = {}
-        for p, inverse in zip(collected.planned, collected.inverses, strict=True):
-            if isinstance(inverse, Inverse) and inverse.before:
-                groups.setdefault(p.action.method.name, []).append((p, inverse))
-        found: dict[int, Values] = {}
-        for rows in groups.values():
-            method = rows[0][0].action.method
-            calls = [p.values for p, _ in rows]
-            sql, keys, fields = reading(collected.plan.resource, method, [i for _, i in rows], calls)
-            objects, kinds = self._writer.objects(self._plan_query(sql), Text(sql, sql))
-            known = {tuple(map(str, o[: len(keys)])): o[len(keys) :] for o in objects}
-            columns = {field.name: n for n, field in enumerate(fields)}
-            for p, inverse in rows:
-                values = known.get(tuple(str(p.values[key.name]) for key in keys))
-                if values is not None:
-                    with suppress(DataError):  # what cannot be set cannot be set back
-                        found[p.row] = _values(inverse, values, kinds[len(keys) :], columns)
-        return found
-
-    def _account(
-        self,
-        collected: Sequence[Collected],
-        dispatches: Sequence[Dispatch],
-        before: Sequence[Mapping[int, Values]],
-    ) -> Iterator[WriteReport]:
-        """What is known of all rows, with the statements that undo those that were done."""
-        for c, dispatch, known in zip(collected, dispatches, before, strict=True):
-            done = {letter.row: letter for letter in dispatch.done}
-            for p, inverse, row in zip(c.planned, c.inverses, dispatch.rows(), strict=True):
-                undone = None
-                if isinstance(inverse, Inverse) and p.row in done:
-                    undone = inverse.statement(p.values, _answer(done[p.row]), known.get(p.row))
-                if undone is not None and self._gateway.gives_away(done[p.row].target, undone.encode()):
-                    undone = None  # it would print a secret, and without that it would set something else
-                yield replace(row, inverse=undone)
-
-    def _check_irreversible(self, collected: Sequence[Collected]) -> None:
-        """Stop a COMMIT of what cannot be undone."""
-        lost = [(n, c) for n, c in enumerate(collected, 1) if c.irreversible]
-        if lost and not self._writer.policy.guard.irreversible:
-            told = [f"Statement {n} of {len(collected)}, {c}: {c.irreversible}." for n, c in lost]
-            raise Guarded(
-                "COMMIT would do what cannot be undone",
-                place=lost[0][1].plan.place,
-                reason="\n".join([*told, "Nothing was sent."]),
-                remedy="Allow it with --yes (provider.connect(irreversible_writes=True)), or ROLLBACK.",
-            )
 
     def _check_open(self, control: Control) -> None:
         if not self.is_open:
@@ -400,33 +277,6 @@ class Transaction:
         return int(row[0]) if row is not None else None
 
 
-def _whole(plan: WritePlan) -> WritePlan:
-    """The same write without leaving out what an object has already: it may be otherwise by the time of COMMIT."""
-    return replace(plan, actions=tuple(replace(action, current=()) for action in plan.actions))
-
-
-def _only_reads(plan: WritePlan) -> bool:
-    return all(action.method.is_safe for action in plan.actions)
-
-
-def _check_answers(plan: WritePlan, planned: Sequence[Planned]) -> None:
-    """Refuse what wants an answer that only COMMIT brings."""
-    if plan.awaits:
-        raise _wants("AWAIT", plan)
-    if plan.text or any(p.streams for p in planned):
-        raise _wants("a stream", plan)
-    if plan.verb != "EXEC" and plan.returning is not None:
-        raise _wants("RETURNING", plan)
-
-
-def _wants(what: str, plan: WritePlan) -> NotSupportedError:
-    return NotSupportedError(
-        f"{what} wants the answer of {plan.verb}, and within a transaction nothing is sent before COMMIT",
-        place=plan.place,
-        remedy="After COMMIT apiql.last_writes has the ids. Without BEGIN it is sent at once.",
-    )
-
-
 def _misplaced(control: Control) -> ProgrammingError:
     """The error of BEGIN within a transaction, and of an end without one."""
     begins = control.verb == "BEGIN"
@@ -439,76 +289,3 @@ def _misplaced(control: Control) -> ProgrammingError:
 
 def _place(control: Control) -> Place:
     return control.text.place(*content(control.text.sql))
-
-
-def _values(
-    inverse: Inverse, row: Sequence[object], kinds: Sequence[DuckDBPyType], columns: Mapping[str, int]
-) -> dict[str, Json]:
-    """The values of an object's fields, as the parameters that set them again take them."""
-    resource = inverse.resource.id
-    return {
-        parameter.name: encode(parameter, row[columns[field.name]], resource, kinds[columns[field.name]])
-        for parameter, field in inverse.before
-    }
-
-
-def _answer(letter: Letter) -> dict[str, Json]:
-    try:
-        found = read((letter.body or b"{}").decode())
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _stopped(collected: Sequence[Collected], failed: Dispatch, rows: Sequence[WriteReport]) -> Error:
-    """The error of a COMMIT whose sending stopped at a row."""
-    letter = failed.failed
-    assert letter is not None
-    assert letter.failure is not None
-    error, place = letter.failure, failed.plan.place
-    if all(row.outcome == "not done" for row in rows if row.request is not None):
-        error.place = place
-        error.reason = "\n".join(filter(None, [error.reason, f"COMMIT has done nothing. {_ROLLED_BACK}"]))
-        return error
-    told = [
-        f"Statement {n}, {c}: {counts([row for row in rows if row.statement == n])}" for n, c in enumerate(collected, 1)
-    ]
-    return PartlyDone(
-        f"COMMIT stopped in statement {failed.number} of {len(collected)}, at row {letter.row:,}: {error.summary}",
-        place=place,
-        reason="\n".join([*told, _ROLLED_BACK]),
-        remedy="\n".join(filter(None, [error.remedy, _way_back(collected, rows)])),
-        detail=error.detail,
-    )
-
-
-def _way_back(collected: Sequence[Collected], rows: Sequence[WriteReport]) -> str:
-    """What undoes the rows that were done, newest first, and what nothing undoes."""
-    lines: list[str] = []
-    back = [row.inverse for row in reversed(rows) if row.inverse is not None]
-    if back:
-        lines += ["To undo what was done, run:", *(f"  {statement};" for statement in back)]
-    for number, c in enumerate(collected, 1):
-        own = [row for row in rows if row.statement == number]
-        if c.caveat and any(row.inverse for row in own):
-            lines.append(f"Statement {number} is undone {c.caveat}.")
-        lost = [r.row for r in own if r.outcome == "done" and r.request is not None and r.inverse is None]
-        if lost:
-            lines.append(f"Nothing undoes statement {number}, row{'s' if len(lost) > 1 else ''} {listed(lost)}.")
-    if any(row.outcome == "unknown" for row in rows):
-        lines.append("Look first what became of the rows whose outcome is unknown.")
-    return "\n".join(lines)
-
-
-def _summed(collected: Sequence[Collected]) -> str:
-    """'3 requests of 2 statements', '' for none."""
-    requests, statements = sum(c.count for c in collected), len(collected)
-    if not collected:
-        return ""
-    return (
-        f"{requests:,} request{'' if requests == 1 else 's'} of {statements} statement{'s' if statements > 1 else ''}"
-    )
-
-
-def _joined(words: Iterable[str]) -> str:
-    return ", ".join(dict.fromkeys(filter(None, words)))

@@ -6,16 +6,15 @@ is a DuckDB table, and its text is kept so that it can be refreshed.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 import duckdb
 from sqlglot import exp
 
-from provider.errors import BindError, NotSupportedError
+from provider.errors import BindError
 from provider.plan.rendering import quoted
 from provider.plan.syntax import span
-from provider.sql.scanner import Text, bare
+from provider.sql.scanner import Text
 from provider.sql.statements import Query, parse_one
 
 _TABLE = "apiql.views"
@@ -154,55 +153,3 @@ def _is_cte(table: exp.Table, text: Text) -> bool:
         came = node if isinstance(node, exp.CTE) else came
         node = node.parent
     return False
-
-
-@dataclass(frozen=True, slots=True)
-class Definition:
-    """CREATE VIEW as far as it concerns us."""
-
-    view: View
-    replace: bool
-    only_if_new: bool
-
-
-_CREATE = re.compile(
-    r"""CREATE\s+(?P<replace>OR\s+REPLACE\s+)?(?P<temp>TEMP(?:ORARY)?\s+)?(?P<materialized>MATERIALIZED\s+)?VIEW\s+
-        (?P<new>IF\s+NOT\s+EXISTS\s+)?(?P<name>"(?:""|[^"])+"|\w+)\s*(?:\((?P<columns>[^()]*)\))?\s+AS\b""",
-    re.IGNORECASE | re.VERBOSE,
-)
-_REFRESH = re.compile(r"REFRESH\s+MATERIALIZED\s+VIEW\s+(\"(?:\"\"|[^\"])+\"|\w+)", re.IGNORECASE)
-_DROP = re.compile(r"DROP\s+(MATERIALIZED\s+)?VIEW\s+(IF\s+EXISTS\s+)?(\"(?:\"\"|[^\"])+\"|\w+)", re.IGNORECASE)
-
-
-def definition(sql: str) -> Definition | None:
-    """CREATE [OR REPLACE] [MATERIALIZED] VIEW, None for anything else.
-
-    Raises:
-        NotSupportedError: parameters in the view's query, which would have no value later.
-    """
-    sql = bare(sql)
-    m = _CREATE.match(sql)
-    if m is None:
-        return None
-    columns = tuple(_unquoted(c) for c in (m["columns"] or "").split(",") if c.strip())
-    view = View(_unquoted(m["name"]), sql[m.end() :].strip(), columns, bool(m["materialized"]))
-    if re.search(r"\$[A-Za-z_]\w*", view.sql) and not view.materialized:
-        raise NotSupportedError("a view cannot hold parameters: they would have no value when it is read")
-    return Definition(view, bool(m["replace"]), bool(m["new"]))
-
-
-def refreshed(sql: str) -> str | None:
-    """The view that REFRESH MATERIALIZED VIEW names."""
-    m = _REFRESH.fullmatch(bare(sql))
-    return _unquoted(m[1]) if m else None
-
-
-def dropped(sql: str) -> str | None:
-    """The view that DROP [MATERIALIZED] VIEW names."""
-    m = _DROP.fullmatch(bare(sql))
-    return _unquoted(m[3]) if m else None
-
-
-def _unquoted(name: str) -> str:
-    name = name.strip()
-    return name[1:-1].replace('""', '"') if name.startswith('"') else name

@@ -195,9 +195,9 @@ def _values(plan: WritePlan, action: Action, row: tuple[object, ...], kinds: Seq
         values[parameter.name] = encode(parameter, row[number], resource, kinds[number])
     if action.payload:
         members = _payload(action.method, row[action.first + len(action.parameters)], resource)
-        # The hint STREAM sets the switch too; what the payload says of it is judged by `_streams`.
+        # The hint STREAM has added its switch itself; what @@json says of that is looked at later.
         hinted = action.method.switch if plan.text else None
-        if twice := [name for name in members if any(p.name == name and p != hinted for p in action.parameters)]:
+        if twice := [n for n in members if any(p.name == n for p in action.parameters if p != hinted)]:
             raise DataError(f'"{twice[0]}" is given twice, by @{twice[0]} and in @@json')
         values |= members
     missing = [p.sql_name for p in action.method.required if values.get(p.name) is None and p.type.base != "file"]

@@ -3,77 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-import functools
-import os
 import random
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
-from hashlib import sha256
-from typing import TYPE_CHECKING, Protocol
-from urllib.parse import urljoin, urlsplit
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from provider.catalog.catalog import Method
-from provider.catalog.credentials import NoAuth
-from provider.catalog.limits import Limits as Budgets
-from provider.errors import ApiError, Error, InterfaceError, TransportError
-from provider.rest.auth.certificate import certificate_of
-from provider.rest.auth.credentials import Credentials, Signed
+from provider.errors import ApiError, Error, TransportError
+from provider.rest.auth.credentials import Signed
 from provider.rest.auth.redaction import redact, redacted
-from provider.rest.auth.schemes import scheme_of
+from provider.rest.connections import Sender, Transports
 from provider.rest.download import Download
+from provider.rest.exchanging import Before, Exchanging
 from provider.rest.judging import Kind, is_unclear, kind_of, lost_answer, refusal, unknown_outcome
-from provider.rest.limits import Gate, Gates
-from provider.rest.multipart import FormBody
-from provider.rest.opening import ENDLESS, Opening, Streaming
+from provider.rest.opening import ENDLESS, Opening
 from provider.rest.request import Call, Exchange, Target
 from provider.rest.retry import Outcome, Pause, Refresh, RetryPolicy, Send, Step, attempts
 from provider.rest.revalidation import is_unchanged
+from provider.rest.routes import Route, Routes
 from provider.rest.traffic import Traffic
-from provider.rest.transport import Headers, Limits, Request, Response, Source
+from provider.rest.transport import Headers, Limits, Request, Response
 from provider.rest.waits import NOTHING, Waits, announced, asked
 
 if TYPE_CHECKING:
     import httpx
 
     from provider.rest.cassette import Cassette, Recorder
-    from provider.rest.tracing import RequestSpan, Tracing
+    from provider.rest.tracing import Tracing
 
-_MAX_REDIRECTS = 5
 #: The largest answer of a token endpoint, in bytes.
 _TOKEN_BYTES = 2**20
 #: Answers that are read whole.
 _WHOLE = Limits()
-#: Budgets are an account's, whichever connection it asks through.
-_GATES = Gates()
-
-
-class Sender(Protocol):
-    """What sends a request and reads its answer."""
-
-    async def send(self, request: Request) -> Response: ...
-
-
-class Connections(Sender, Streaming, Protocol):
-    """What a client needs of a transport."""
-
-    async def aclose(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class _Route:
-    """Where a service's calls go, with which headers and credentials, and through which gate.
-
-    `slot` is the account's share of requests at once.
-    """
-
-    base_url: str
-    headers: Headers
-    credentials: Credentials
-    gate: Gate
-    slot: asyncio.Semaphore
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,21 +49,7 @@ class _Answer:
     wanted: float | None = None
 
 
-#: Nothing that another process has.
-_PROCESS = os.urandom(16)
-
-
-@dataclass(frozen=True, slots=True)
-class _Before:
-    """What came before a request: waits, and the same call, so many times."""
-
-    waits: Waits
-    resend: int
-
-
 _DONE = Outcome("final")
-_NO_SPAN = nullcontext()
-_JSON: Headers = (("Content-Type", "application/json"),)
 _EVENTS: Headers = (("Accept", "text/event-stream"),)
 #: Of a file that is not compressed on the way, the length is known.
 _IDENTITY: Headers = (("Accept-Encoding", "identity"),)
@@ -142,43 +91,31 @@ class Client:
         replay: Cassette | None = None,
         tracing: Tracing | None = None,
     ) -> None:
-        self._environ = environ
-        self._accounts = accounts
-        self._base_urls = base_urls
-        self._max_concurrency = max_concurrency
-        self._timeout = timeout
         self._retry = retry
-        self._observe = observe
         self._moved = moved
-        self._allow_plain_http = allow_plain_http
-        self._http_client = http_client
-        self._recorder = recorder
         self._replay = replay
-        self._tracing = tracing
         #: What is on the way at this moment.
         self.traffic = Traffic()
-        self._transports: dict[tuple[str, Limits], Connections] = {}
-        self._slots: dict[str, asyncio.Semaphore] = {}
-        self._routes: dict[tuple[str, str], _Route] = {}
-        self._credentials: dict[str, Credentials] = {}
-
-    def base_url(self, target: Target) -> str:
-        """Where a provider answers; looked up once a statement."""
-        return self._route(target).base_url
-
-    def _base_url_of(self, target: Target) -> str:
-        """Where a provider answers: what its account says, else the argument, the environment, the manifest."""
-        provider, env = target.provider, target.provider.base_url.env or ""
-        own = self._environ_of(target).get(env) if target.account else None
-        given = own or self._base_urls.get(provider.name) or self._environ.get(env)
-        url = (given or provider.base_url.default).rstrip("/")
-        if "?" in url or "#" in url or "@" in urlsplit(url).netloc:
-            # Not shown: what stands there may be a secret.
-            raise InterfaceError(
-                f"the base URL of {provider.name} has more than a host and a path",
-                remedy="Leave out what follows ? or #, and what stands before @; credentials have their own settings.",
-            )
-        return url
+        self._exchanging = Exchanging(self.traffic, observe, moved, tracing)
+        #: Where calls go, and who asks.
+        self.routes = Routes(
+            environ=environ,
+            accounts=accounts,
+            base_urls=base_urls,
+            max_concurrency=max_concurrency,
+            ask=self._ask_for_token,
+            http_client=http_client,
+            replay=replay,
+        )
+        self._transports = Transports(
+            self.routes,
+            max_concurrency=max_concurrency,
+            timeout=timeout,
+            allow_plain_http=allow_plain_http,
+            http_client=http_client,
+            recorder=recorder,
+            replay=replay,
+        )
 
     async def send(
         self,
@@ -205,10 +142,10 @@ class Client:
             TransportError: no usable answer; for a write, OutcomeUnknown when it may have been executed.
             DataError: a file that is answered is too large for a BLOB, or cannot be kept where it was to go.
         """
-        sender: Sender = self._transport(target, _WHOLE)
+        sender: Sender = self._transports.of(target, _WHOLE)
         if method.binary:
             remedy = _saving(target, method)
-            sender = Download(self._transport(target, ENDLESS), call.saves, str(call), remedy, self._moved)
+            sender = Download(self._transports.of(target, ENDLESS), call.saves, str(call), remedy, self._moved)
             conditions += _IDENTITY
         answer = await self._answer(target, method, call, sender, _idempotency(method, key) + conditions)
         if answer.kind == "success":
@@ -228,68 +165,34 @@ class Client:
         Raises:
             Error: as `send`; ApiError too where the answer is no stream.
         """
-        opening = Opening(self._transport(target, ENDLESS))
+        opening = Opening(self._transports.of(target, ENDLESS))
         try:
             headers += _EVENTS + _idempotency(method, key)
             answer = await self._answer(target, method, call, opening, headers)
             if answer.kind != "success":
                 raise self._failure(target, call, answer)
             if opening.stream is None:
+                hidden = self.routes.credentials(target).hidden
                 kind = answer.response.header("content-type") or "of no type"
                 raise ApiError(
                     f"{call} was not answered with a stream of events",
                     status=answer.response.status,
                     reason=f"The answer is {kind}.",
-                    detail=redact(answer.response.body.decode("utf-8", "replace")[:2_000], self._hidden(target)),
+                    detail=redact(answer.response.body.decode("utf-8", "replace")[:2_000], hidden),
                 )
         except BaseException:
             await opening.aclose()
             raise
         return opening
 
-    def look_up_again(self) -> None:
-        """Look base URLs, headers, budgets and secrets up again: a statement begins."""
-        self._routes.clear()
-        for credentials in self._credentials.values():
-            credentials.look_up_again()
-
-    def redacted(self, target: Target, text: str) -> str:
-        """A text without the account's secrets, whether they were in use yet or not."""
-        return redact(text, self._credentials_of(target).known)
-
-    @property
-    def hidden(self) -> tuple[str, ...]:
-        """The spellings of the secrets of all accounts that were asked so far, for `redact`."""
-        return tuple(form for credentials in list(self._credentials.values()) for form in credentials.hidden)
-
-    def gives_away(self, target: Target, data: bytes) -> bool:
-        """Whether data has one of the account's secrets in it, in any spelling."""
-        return any(form.encode() in data for form in self._credentials_of(target).known)
-
-    def asker(self, target: Target) -> bytes:
-        """What tells who asks, where, and with which headers, and gives nothing away: equal for equal answers."""
-        route, own = self._route(target), self._credentials_of(target).fingerprint
-        certificate = target.provider.client_certificate
-        files = [self._environ_of(target).get(certificate.certificate_env, "")] if certificate else []
-        # What answers instead of the network may answer anything.
-        through = (id(self._http_client), id(self._replay), _PROCESS) if self._http_client or self._replay else None
-        return sha256(repr((route.base_url, route.headers, target.pool, own, files, through)).encode()).digest()
-
     async def aclose(self) -> None:
         """Close all connections."""
-        for credentials in self._credentials.values():
-            await credentials.aclose()
-        for transport in self._transports.values():
-            await transport.aclose()
-        self._transports.clear()
-
-    def _hidden(self, target: Target) -> tuple[str, ...]:
-        """The account's secrets that are in use."""
-        return self._credentials_of(target).hidden
+        await self.routes.aclose()
+        await self._transports.aclose()
 
     async def _answer(self, target: Target, method: Method, call: Call, sender: Sender, headers: Headers) -> _Answer:
         """The answer that stands, within the account's share of requests; errors are without secrets."""
-        route = self._route(target)
+        route = self.routes.of(target)
         try:
             async with route.slot:
                 return await self._persist(route, target, method, call, sender, headers)
@@ -297,7 +200,7 @@ class Client:
             raise _of_account(target, redacted(e, route.credentials.hidden)) from e.__cause__
 
     async def _persist(
-        self, route: _Route, target: Target, method: Method, call: Call, sender: Sender, headers: Headers
+        self, route: Route, target: Target, method: Method, call: Call, sender: Sender, headers: Headers
     ) -> _Answer:
         """Send until there is an answer that stands; `retry` decides, and this does what it says."""
         gate = route.gate
@@ -315,7 +218,7 @@ class Client:
                         with self.traffic.wait("retry_after" if held else "limit", held):
                             passed_at, stood = await gate.line_up(method.limit)
                         waits += stood
-                    before = _Before(waits, sent)
+                    before = Before(waits, sent)
                     sent += 1
                     last, outcome = await self._attempt(route, target, method, call, sender, headers, before, passed_at)
                     # Behind an idempotency key, a later answer is about the first request too; a refusal is about none.
@@ -347,13 +250,13 @@ class Client:
 
     async def _attempt(
         self,
-        route: _Route,
+        route: Route,
         target: Target,
         method: Method,
         call: Call,
         sender: Sender,
         headers: Headers,
-        before: _Before,
+        before: Before,
         passed_at: float,
     ) -> tuple[_Answer | TransportError, Outcome]:
         """One request, which has passed the gate; its answer or failure, and what that means for a repetition."""
@@ -361,7 +264,7 @@ class Client:
         gate = route.gate
         started = time.monotonic()
         try:
-            response, signed = await self._follow(route, target, method, call, sender, headers, before)
+            response, signed = await self._exchanging.send(route, target, method, call, sender, headers, before)
             kind = "success" if is_unchanged(headers, response.status) else kind_of(method.answers, response)
             if kind == "fail" and response.status == 403 and signed.token.timed:
                 kind = "refresh_token"  # where requests are signed, a wrong clock is no less than a wrong key
@@ -388,196 +291,30 @@ class Client:
                 return _Answer(response, signed, kind), Outcome("stale", seconds=took)
         return _Answer(response, signed, kind), Outcome("final", executed=kind == "fail" and is_unclear(response))
 
+    async def _ask_for_token(self, target: Target, request: Request) -> Response:
+        """Send a request of an authentication flow, on a connection of its own with narrow limits."""
+        sender = self._transports.new(target, Limits(_TOKEN_BYTES, _TOKEN_BYTES), private=True)
+        try:
+            return await self._exchanging.authenticate(target, request, sender)
+        finally:
+            await sender.aclose()
+
     def _failure(self, target: Target, call: Call, answer: _Answer) -> Error:
         why = ""
         if answer.wanted:
             why = f"It asks to wait {answer.wanted:.3g} s, and a call may take {self._retry.deadline:g} s altogether."
-        credentials = self._credentials_of(target)
+        credentials = self.routes.credentials(target)
         error = refusal(
             target.provider,
             call,
             answer.response,
             answer.kind,
-            base_url=self.base_url(target),
+            base_url=self.routes.of(target).base_url,
             hidden=credentials.hidden,
             check=credentials.remedy,
             why=why,
         )
         return _of_account(target, error)
-
-    async def _follow(
-        self,
-        route: _Route,
-        target: Target,
-        method: Method,
-        call: Call,
-        sender: Sender,
-        headers: Headers,
-        before: _Before,
-    ) -> tuple[Response, Signed]:
-        """One attempt. Redirects are followed within the origin, for calls that may be repeated."""
-        url = call.url(route.base_url)
-        for _ in range(_MAX_REDIRECTS):
-            with self._span(call.http_method, method.path, url, before.resend) as span:
-                more = headers + span.headers if span is not None else headers
-                response, signed = await self._exchange(route, method, call, url, sender, more, before)
-                if span is not None:
-                    span.answered(response.status)
-            if response.status not in (301, 302, 303, 307, 308):
-                return response, signed
-            location = response.header("location")
-            if location is None:
-                return response, signed
-            following = urljoin(url, location)
-            if _origin(following) != _origin(url) or not call.is_safe:
-                raise ApiError(
-                    f"{call} was redirected",
-                    status=response.status,
-                    reason=f"It points to {_origin(following)}, and credentials stay at {_origin(url)}."
-                    if _origin(following) != _origin(url)
-                    else "A write is not sent twice.",
-                    remedy=f"Set the base URL of {target.provider.name} if the API has moved.",
-                )
-            url = following
-        raise ApiError(f"{call} was redirected more than {_MAX_REDIRECTS} times", status=response.status)
-
-    async def _exchange(
-        self, route: _Route, method: Method, call: Call, url: str, sender: Sender, headers: Headers, before: _Before
-    ) -> tuple[Response, Signed]:
-        headers = route.headers + headers
-        if call.form is not None:
-            with FormBody(call.form, self._moved) as form:
-                headers += (("Content-Type", form.content_type),)
-                return await self._sent(route, method, call, url, sender, headers, form, before)
-        if call.body is not None:
-            headers += _JSON
-        return await self._sent(route, method, call, url, sender, headers, call.body, before)
-
-    async def _sent(
-        self,
-        route: _Route,
-        method: Method,
-        call: Call,
-        url: str,
-        sender: Sender,
-        headers: Headers,
-        body: bytes | Source | None,
-        before: _Before,
-    ) -> tuple[Response, Signed]:
-        signed = await route.credentials.sign(Request(call.http_method, url, headers, body))
-        started = time.monotonic()
-        status, size = None, 0
-        self.traffic.in_flight += 1
-        try:
-            response = await sender.send(signed.request)
-            status, size = response.status, response.wire_bytes
-            return response, signed
-        finally:
-            self.traffic.in_flight -= 1
-            seconds = time.monotonic() - started
-            if call.link is not None:
-                # An API may name the next page with the key that it was asked with.
-                call = replace(call, link=redact(call.link, route.credentials.hidden))
-            told = Exchange(method.name, call, status, size, seconds, before.waits, method.resource, before.resend)
-            self._observe(told)
-
-    def _route(self, target: Target) -> _Route:
-        """What a service's calls to an account share; looked up once a statement."""
-        route = self._routes.get((target.pool, target.service.name))
-        return route or self._new_route(target)
-
-    def _new_route(self, target: Target) -> _Route:
-        provider, environ = target.provider, self._environ_of(target)
-        environment = tuple((n, v) for n, env in provider.env_headers.items() if (v := environ.get(env)))
-        base_url = self._base_url_of(target)
-        credentials = self._credentials_of(target)
-        # Who asks decides which budget counts; a client of the caller's own may lead anywhere, a recording nowhere.
-        account = sha256(repr((credentials.identity, environment)).encode()).digest()
-        elsewhere = self._replay or self._http_client
-        budgets = provider.limits if self._replay is None else Budgets()
-        gate = _GATES.gate((base_url, target.pool, account, id(elsewhere)), budgets)
-        headers = (*{**provider.headers, **target.service.headers}.items(), *environment)
-        slot = self._slots.setdefault(target.pool, asyncio.Semaphore(self._max_concurrency))
-        route = self._routes[target.pool, target.service.name] = _Route(base_url, headers, credentials, gate, slot)
-        return route
-
-    def _credentials_of(self, target: Target) -> Credentials:
-        if target.pool not in self._credentials:
-            # A recording asks for no credentials.
-            auth = target.provider.auth if self._replay is None else NoAuth(type="none")
-            self._credentials[target.pool] = Credentials(
-                target.pool,
-                scheme_of(auth, target.pool),
-                self._environ_of(target),
-                self._environ,
-                lambda: self._route(target).base_url,
-                functools.partial(self._ask_for_token, target),
-            )
-        return self._credentials[target.pool]
-
-    async def _ask_for_token(self, target: Target, request: Request) -> Response:
-        """Send a request of an authentication flow, on a connection of its own with narrow limits."""
-        started = time.monotonic()
-        status, size = None, 0
-        sender = self._new_transport(target, Limits(_TOKEN_BYTES, _TOKEN_BYTES), private=True)
-        try:
-            with self._span(request.method, urlsplit(request.url).path, request.url) as span:
-                response = await sender.send(request)
-                if span is not None:
-                    span.answered(response.status)
-            status, size = response.status, response.wire_bytes
-            return response
-        finally:
-            await sender.aclose()
-            path = urlsplit(request.url).path
-            shown = Call(request.method, path, (), None, f"{request.method} {path}")
-            seconds = time.monotonic() - started
-            self._observe(Exchange("authenticate", shown, status, size, seconds, NOTHING, target.provider.name))
-
-    def _span(
-        self, http_method: str, template: str, url: str, resend: int = 0
-    ) -> AbstractContextManager[RequestSpan | None]:
-        if self._tracing is None:
-            return _NO_SPAN
-        return self._tracing.request(http_method, template, url, resend)
-
-    def _transport(self, target: Target, limits: Limits) -> Connections:
-        transport = self._transports.get((target.pool, limits))
-        if transport is None:
-            transport = self._transports[target.pool, limits] = self._new_transport(target, limits)
-        return transport
-
-    def _environ_of(self, target: Target) -> Mapping[str, str]:
-        """Where an account's variables are looked up; one with a name has its own, and nobody else's."""
-        return self._accounts[target.provider.name][target.account] if target.account else self._environ
-
-    def _new_transport(self, target: Target, limits: Limits, *, private: bool = False) -> Connections:
-        """A transport for an account; `private` where it serves an exchange that obtains credentials."""
-        wire = self._wire(target, limits)
-        if self._recorder is None:
-            return wire
-        from provider.rest.cassette import Recording
-
-        return Recording(wire, self._recorder, lambda: self._hidden(target), private=private)
-
-    def _wire(self, target: Target, limits: Limits) -> Connections:
-        if self._replay is not None:
-            from provider.rest.cassette import Replaying
-
-            return Replaying(self._replay)
-        if self._http_client is not None:
-            from provider.rest.httpx_client import HttpxTransport
-
-            return HttpxTransport(self._http_client, limits)
-        from provider.rest.transport import Timeouts, Transport
-
-        return Transport(
-            max_connections=self._max_concurrency,
-            timeouts=Timeouts(read=self._timeout),
-            limits=limits,
-            certificate=certificate_of(target.provider.client_certificate, target.pool, self._environ_of(target)),
-            allow_plain_http=self._allow_plain_http,
-        )
 
 
 def _idempotency(method: Method, key: str | None) -> Headers:
@@ -600,9 +337,3 @@ def _saving(target: Target, method: Method) -> str:
                 given = ", ".join(f"@{p.name} = '...'" for p in other.required)
                 return f"Keep it in a file: EXEC {resource.id}.{other.name} {given}"
     return ""
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    return f"{parts.scheme}://{parts.hostname}:{port}"

@@ -10,10 +10,14 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import duckdb
 import pytest
 
 import provider
+from provider.catalog.catalog import Field
+from provider.catalog.types import FieldType
 from provider.emulator import Emulator
+from provider.engine.tables import NUMBER, Share, StagedTable
 from provider.errors import Cancelled, PartlyDone, Timeout
 
 LONG_JOIN = "SELECT count(*) FROM range(10000000) AS a(x), range(100000) AS b(y) WHERE x + y = -1"
@@ -179,6 +183,39 @@ def test_cancel_does_nothing_when_nothing_runs(conn: Any) -> None:
 def test_a_cancelled_statement_leaves_no_staged_table(conn: Any, slow: Silent) -> None:
     stopped(conn, MANY_THREADS, lambda: slow.requests >= 1)
     assert conn.execute("SELECT table_name FROM duckdb_tables() WHERE temporary").fetchall() == []
+
+
+class Interrupted:
+    """DuckDB's connection with somebody who presses Ctrl-C while the n-th statement runs."""
+
+    def __init__(self, duck: duckdb.DuckDBPyConnection, number: int) -> None:
+        self._duck, self._left = duck, number
+
+    def execute(self, sql: str) -> Any:
+        done = self._duck.execute(sql)
+        self._left -= 1
+        if self._left == 0:
+            raise KeyboardInterrupt
+        return done
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._duck, name)
+
+
+@pytest.mark.parametrize("number", [1, 2, 5, 6, 7, 8])  # the others are DROP
+def test_ctrl_c_while_staged_tables_are_made_leaves_none(number: int) -> None:
+    field = Field("id", FieldType("string"))
+
+    def make(duck: Any) -> None:
+        StagedTable(duck, "rows", "p.s.r", [field], [NUMBER], {"row_id": "id"}, ("data",)).drop()
+        StagedTable(duck, "shared", "p.s.r", [field], [NUMBER], {}, ("data",))
+        Share(duck, "mine", "shared", ["id"], {})
+
+    with duckdb.connect() as duck:
+        with pytest.raises(KeyboardInterrupt):
+            make(Interrupted(duck, number))
+        left = {name for (name,) in duck.execute("SELECT table_name FROM information_schema.tables").fetchall()}
+        assert left <= {"shared"}, "which is whole, and its owner's to remove"
 
 
 def test_a_cancelled_write_says_what_is_known_of_it(conn: Any, slow: Silent) -> None:
