@@ -61,17 +61,33 @@ class Place:
         return self.start - (self.text.rfind("\n", 0, self.start) + 1) + 1
 
     def __str__(self) -> str:
-        """The line with a caret run beneath; files are headed by file:line:column."""
+        """The line with a caret run beneath; a long one is cropped. Files are headed by file:line:column."""
         begin = self.text.rfind("\n", 0, self.start) + 1
         stop = self.text.find("\n", self.start)
         source = self.text[begin:] if stop < 0 else self.text[begin:stop]
         before, marked = source[: self.start - begin], source[self.start - begin : self.end - begin]
+        if len(source) > _LONGEST:
+            before, marked, source = _cropped(before, marked, source)
         width = max(1, sum(map(_cells, marked)))
         gutter = f"{self.line:>3} | "
         # Tabs are kept in the padding so that the caret stands under its character.
         pad = "".join("\t" if c == "\t" else " " * _cells(c) for c in before)
         head = f"  {self.file}:{self.line}:{self.column}\n" if self.file else ""
         return f"{head}{gutter}{source}\n{' ' * (len(gutter) - 2)}| {pad}{'^' * width}"
+
+
+#: Characters of a line that are shown at most; generated statements are one line of thousands.
+_LONGEST = 140
+_DOTS = "..."
+
+
+def _cropped(before: str, marked: str, source: str) -> tuple[str, str, str]:
+    """What stands before the marked stretch, that stretch and its line, as far as they lie around its start."""
+    start = max(0, min(len(before) - _LONGEST // 2, len(source) - _LONGEST))
+    shown = source[start : start + _LONGEST]
+    head = _DOTS if start else ""
+    tail = _DOTS if start + _LONGEST < len(source) else ""
+    return head + before[start:], marked[: _LONGEST - (len(before) - start)], f"{head}{shown}{tail}"
 
 
 def _cells(character: str) -> int:

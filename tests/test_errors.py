@@ -73,6 +73,19 @@ def test_a_place_at_the_very_end_has_one_caret() -> None:
     assert str(Place("a\nb\n", 4, 4)) == "  3 | \n    | ^"
 
 
+@pytest.mark.parametrize("at", [0, 60, 500, 940, 996])
+def test_a_long_line_is_cropped_around_the_caret(at: int) -> None:
+    sql = "x" * at + "here" + "y" * (996 - at)
+    line, carets = str(Place(sql, at, at + 4)).splitlines()
+    assert line[carets.index("^") :].startswith("here")
+    assert carets.count("^") == 4
+    assert len(line) < 160
+    assert line.endswith("...") == (at < 900)
+    assert line[6:].startswith("...") == (at > 100)
+    whole, carets = str(Place(sql, 0, 1000)).splitlines()
+    assert len(whole) == len(carets) + len("...")
+
+
 def test_line_and_column_count_from_one() -> None:
     at = place("one\ntwo three", "three")
     assert (at.line, at.column) == (2, 5)

@@ -58,7 +58,19 @@ def echo(request: Seen) -> Reply:
         return Reply(500, {"error": said}, headers)
     if request.path == "/orders" and request.method == "GET":
         return Reply(body={"data": [{"id": "o1", "state": "open"}]}, headers=headers)
+    if last in BENT:
+        return Reply(body=BENT[last](said), headers=headers)
     return Reply(body={"id": "o1", "state": "open"}, headers=headers)
+
+
+#: Answers of another form than the manifest declares, around what the API quotes.
+BENT: Mapping[str, Callable[[str], Any]] = {
+    "key": lambda said: {said: 1},
+    "value": lambda said: {"id": "o1", "state": {"said": json.loads(said)}},
+    "list": lambda said: [said],
+    "page": lambda said: {"data": json.loads(said)},
+    "text": lambda said: f"{said} is no JSON".encode(),
+}
 
 
 @pytest.fixture
@@ -116,7 +128,7 @@ def test_no_secret_is_in_anything_that_a_connection_gives(tmp_path: Path, server
         print(conn.execute(f"EXPLAIN ANALYZE {LIST}").fetchall(), file=out)
         for name in ("requests", "writes"):
             print(conn.execute(f"SELECT * FROM apiql.last_{name}").fetchall(), file=out)
-        failing = [GET.format(status) for status in (401, 403, 404, 409, 429, 500)] + [WRITE.format("bad")]
+        failing = [GET.format(asked) for asked in (401, 403, 404, 409, 429, 500, *BENT)] + [WRITE.format("bad")]
         for sql in failing:
             with pytest.raises(provider.Error) as raised:
                 conn.execute(sql)

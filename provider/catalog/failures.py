@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from provider.catalog.model import Model, Path, Pattern
+from provider.catalog.model import Model, Pattern, ValuePath
 
 Meaning = Literal["retry", "rate_limited", "quota", "refresh_token", "fail", "ignore", "no_rows"]
 Status = Annotated[int, Field(ge=100, le=599)] | Literal["2xx", "3xx", "4xx", "5xx"]
@@ -15,8 +15,8 @@ Status = Annotated[int, Field(ge=100, le=599)] | Literal["2xx", "3xx", "4xx", "5
 class Errors(Model):
     """Where an error body keeps its parts."""
 
-    message: Path | None = None
-    code: Path | None = None
+    message: ValuePath | None = None
+    code: ValuePath | None = None
     request_id_header: str | None = None
 
 
@@ -28,7 +28,7 @@ class Answer(Model):
         default=None, description="statuses, such as 404 or 5xx; when left out, all but 2xx"
     )
     headers: dict[str, Pattern] = Field(default={}, description="header -> a regular expression that it must contain")
-    body: dict[Path, Pattern] = Field(
+    body: dict[ValuePath, Pattern] = Field(
         default={}, description="path -> a regular expression that the value there must contain; null has none"
     )
 

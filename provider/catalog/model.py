@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints
 
 _NAME = r"^[A-Za-z_][A-Za-z0-9_]*$"
 _PATH = r"^\$(\.[A-Za-z_][A-Za-z0-9_-]*)*$"
+_VALUE = r"^\$(\[\d+\])*(\.[A-Za-z_][A-Za-z0-9_-]*(\[\d+\])*)*$"
 _HTTP = r"^(GET|POST|PUT|PATCH|DELETE) /\S*$"
 _URL_PATH = r"^/([^/\s]\S*)?$"
 _URL = r"^(https?://[^/\s]\S*|/([^/\s]\S*)?)$"
@@ -17,6 +18,7 @@ _LIFETIME = r"^\d+[smhd]$"
 SPELLINGS = {
     _NAME: "a name of letters, digits and _",
     _PATH: "a path from the root of the body, such as $.data",
+    _VALUE: "a path to a value of the body, such as $.error.message or $.errors[0].detail",
     _HTTP: "an HTTP method and a path, such as GET /threads/{thread_id}",
     _URL_PATH: "a path of a URL, such as /oauth/token",
     _URL: "a URL, or its path where the provider's own host is meant",
@@ -24,8 +26,10 @@ SPELLINGS = {
 }
 
 Name = Annotated[str, StringConstraints(pattern=_NAME)]
-#: `$`, `$.a`, `$.a.b`: keys from the root of a JSON body. Nothing else of JSONPath is needed here.
+#: `$`, `$.a`, `$.a.b`: keys from the root of a JSON body. What rows need of JSONPath.
 Path = Annotated[str, StringConstraints(pattern=_PATH)]
+#: A path to one value, which may lie in an array: `$.errors[0].detail`, counted from 0.
+ValuePath = Annotated[str, StringConstraints(pattern=_VALUE)]
 #: `GET /threads/{thread_id}`.
 Http = Annotated[str, StringConstraints(pattern=_HTTP)]
 UrlPath = Annotated[str, StringConstraints(pattern=_URL_PATH)]

@@ -274,6 +274,9 @@ class Connection:
         self._detach()
         self._duck.unregister(name)
 
+    def __repr__(self) -> str:
+        return f"<provider.Connection: {'closed' if self._closed else 'open'}>"
+
     def commit(self) -> None:
         """COMMIT the open transaction, and do nothing where none is open: send the writes that it has collected.
 

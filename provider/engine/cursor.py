@@ -67,6 +67,16 @@ class Cursor:
         self._rowcount = -1
         self._closed = False
 
+    def __repr__(self) -> str:
+        """What there is to fetch; no row is read for it."""
+        if self._closed:
+            told = "closed"
+        elif (described := self.description) is not None:
+            told = f"rows of {', '.join(column[0] for column in described)}; fetchall(), df() and pl() give them"
+        else:
+            told = self.message or "nothing executed"
+        return f"<provider.Cursor: {told}>"
+
     @property
     def description(self) -> Description | None:
         """Seven-tuples of the columns, None when the statement has no rows."""

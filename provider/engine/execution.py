@@ -61,7 +61,9 @@ class Execution:
             Error: what an API, the network or DuckDB refused.
         """
         given = used(plan.arguments, arguments)
-        executor = Executor(plan, self._duck, self._catalog, arguments, self._gateway.report, self._on_bad_value)
+        executor = Executor(
+            plan, self._duck, self._catalog, arguments, self._gateway.report, self._on_bad_value, self._gateway.quotable
+        )
         try:
             executor.create_tables()
             if plan.scans or called is not None:
@@ -94,7 +96,7 @@ class Execution:
 
     def check(self, plan: Plan, text: Text) -> None:
         """Have DuckDB check a plan's SQL on empty tables; its errors as ours."""
-        executor = Executor(plan, self._duck, self._catalog, {}, Report(), self._on_bad_value)
+        executor = Executor(plan, self._duck, self._catalog, {}, Report(), self._on_bad_value, str)
         try:
             executor.create_tables()
             self._duck.execute(f"PREPARE __apiql_check AS {plan.sql}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import duckdb
@@ -16,6 +16,7 @@ from provider.engine.reuse import Found, Reuse, wants
 from provider.engine.running import Reading, Rows, Running
 from provider.engine.sharing import sharing
 from provider.engine.staging import OnBadValue, Page
+from provider.errors import DataError
 from provider.plan.physical import Check, Given, Keys, Literal, Plan, Term
 from provider.plan.price import MANY
 from provider.plan.rendering import bound_query, key_cast
@@ -29,6 +30,7 @@ class Executor:
 
     Args:
         arguments: the statement's parameters by name.
+        redact: takes secrets out of what an error quotes of an answer.
     """
 
     def __init__(
@@ -39,12 +41,14 @@ class Executor:
         arguments: Mapping[str, object],
         report: Report,
         on_bad_value: OnBadValue,
+        redact: Callable[[str], str],
     ) -> None:
         self._plan = plan
         self._duck = duck
         self._arguments = arguments
         self._report = report
         self._on_bad_value = on_bad_value
+        self._redact = redact
         self._scans = {s.number: Running(s, catalog) for s in plan.scans}
         self._rows: list[Rows] = []
         self._readings: dict[Job, Reading] = {}
@@ -58,7 +62,7 @@ class Executor:
             running = [self._scans[s.number] for s in group]
             by_list = any(s.ending is not None and s.ending.each and s.requests.several for s in group)
             numbered = len(group) > 1 or by_list or group[0].listing is not None
-            self._rows.append(Rows(self._duck, running, self._on_bad_value, numbered=numbered))
+            self._rows.append(Rows(self._duck, running, self._on_bad_value, self._redact, numbered=numbered))
 
     def drop_tables(self) -> None:
         """Remove the staged tables."""
@@ -72,6 +76,14 @@ class Executor:
             Error: what the first failing request or page raised; the others are cancelled.
         """
         self._reuse = reuse
+        try:
+            self._read(fetcher)
+        except DataError as e:
+            # The frames below hold what the API has sent, in which it may quote a secret: see `redact`.
+            e.__context__ = e.__cause__ = None
+            raise e.with_traceback(None) from None
+
+    def _read(self, fetcher: Fetcher) -> None:
         self._start_ready(fetcher)
         while self._readings:
             batch: dict[Rows, list[tuple[Reading, bytes]]] = {}

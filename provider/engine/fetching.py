@@ -15,6 +15,7 @@ from provider.engine.loop import LOOK_UP, Loop
 from provider.engine.report import ScanReport
 from provider.engine.staging import BATCH_BYTES
 from provider.errors import InternalError
+from provider.rest.auth.redaction import redacted
 from provider.rest.pagination import COMPLETE, Answer, Listing, Pages, pages
 from provider.rest.request import Call, Target
 from provider.rest.revalidation import conditions, current
@@ -194,7 +195,8 @@ class Fetcher:
                 elif not reading.over:
                     await self._fetch(reading)
             except Exception as e:
-                self._end(reading, failure=e)
+                # Paging quotes what an answer has where something else was declared.
+                self._end(reading, failure=redacted(e, self._client.routes.hidden))
         # Leave at once, so that a job added in this very moment finds a free place.
         current = asyncio.current_task()
         if current is not None:

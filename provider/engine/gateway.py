@@ -18,6 +18,7 @@ from provider.engine.streaming import Live
 from provider.engine.waiting import Begun, Tell, wait_for
 from provider.engine.watch import Watch
 from provider.errors import Place
+from provider.rest.auth.redaction import redact
 from provider.rest.pagination import Answer, Listing, is_whole
 from provider.rest.request import Call, Exchange, Target
 
@@ -210,6 +211,12 @@ class Gateway:
             case list():
                 return [self.without_secrets(target, part) for part in told]
         return told
+
+    def quotable(self, text: str) -> str:
+        """A text without the secrets that were sent to any account so far."""
+        for client in (*self._former, *filter(None, [self._client])):
+            text = redact(text, client.routes.hidden)
+        return text
 
     def asker(self, target: Target) -> bytes:
         """What tells who asks through a target; see `Client.asker`."""

@@ -7,7 +7,7 @@ more costs no more than asking for them, so that both together never cost more t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import duckdb
@@ -34,6 +34,7 @@ class Listed:
         fields: Sequence[Field],
         echoes: Sequence[Parameter],
         on_bad_value: OnBadValue,
+        redact: Callable[[str], str],
     ) -> None:
         assert scan.listing is not None
         self._duck = duck
@@ -61,6 +62,8 @@ class Listed:
             method.rows,
             on_bad_value,
             rows_omitted=method.rows_omitted,
+            known=[f.name for f in scan.resource.fields],
+            redact=redact,
         )
         with leaving_nothing(duck, self.drop):
             duck.execute(f"CREATE TEMP TABLE {self._wanted} (key {type_})")

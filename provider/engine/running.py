@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -116,10 +116,17 @@ class Rows:
         scans: the scans; they bind the same parameters.
         numbered: whether each row has the number of its call, and each scan sees the rows of its own calls. It must
             be so for several scans.
+        redact: takes secrets out of what an error quotes of an answer.
     """
 
     def __init__(
-        self, duck: duckdb.DuckDBPyConnection, scans: Sequence[Running], on_bad_value: OnBadValue, *, numbered: bool
+        self,
+        duck: duckdb.DuckDBPyConnection,
+        scans: Sequence[Running],
+        on_bad_value: OnBadValue,
+        redact: Callable[[str], str],
+        *,
+        numbered: bool,
     ) -> None:
         first = scans[0].scan
         self._scans = scans
@@ -147,13 +154,15 @@ class Rows:
             one_row=not first.method.is_list,
             rows_omitted=first.method.rows_omitted,
             binary=first.method.binary,
+            known=[f.name for f in first.resource.fields],
+            redact=redact,
         )
         with leaving_nothing(duck, self.drop):
             for running in scans:
                 running.rows = self
                 also = ""
                 if running.scan.listing is not None and len(scans) == 1:
-                    running.listed = Listed(duck, running.scan, fields, echoes, on_bad_value)
+                    running.listed = Listed(duck, running.scan, fields, echoes, on_bad_value, redact)
                     also = running.listed.source
                 if numbered:
                     running.share = Share(duck, running.scan.table, name, running.columns, running.synonyms, also)

@@ -18,9 +18,10 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Context, Decimal, Inexact, InvalidOperation
+from functools import cached_property
 from operator import attrgetter
 from typing import Annotated, Any, Literal
 
@@ -40,6 +41,8 @@ _REFUSED = (msgspec.DecodeError, ValueError, ArithmeticError, RecursionError)
 # Valid JSON holds no raw control character, so this one can stand between JSON texts.
 _SEPARATOR = b"\x1e"
 _NULL = b"null"
+_RAW_NULL = msgspec.Raw(_NULL)
+_KEYS = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +80,10 @@ class Stage:
         rows_omitted: whether a body without the array has no rows.
         on_bad_value: a value that does not fit its type is an error, or NULL and counted in `bad_values`;
             with 'text' all fields are VARCHAR and hold a string's content or any other value's JSON text.
+        known: the names of all declared fields. An object with none of them is no such row, and an error,
+            unless it is empty: APIs leave out what has no value. Looked at where every column of a page's
+            first row is NULL, so that it costs a usual page nothing. Without names nothing is looked at.
+        redact: takes secrets out of what is quoted of an answer.
 
     Raises:
         ManifestError: two columns differ in case only, or a key cannot be read.
@@ -94,6 +101,8 @@ class Stage:
         *,
         one_row: bool = False,
         rows_omitted: bool = False,
+        known: Collection[str] = (),
+        redact: Callable[[str], str] = str,
     ) -> None:
         self.resource = resource
         #: Bad values by column, of the pages appended so far; empty unless `on_bad_value` is 'null'.
@@ -103,6 +112,9 @@ class Stage:
         self._echoes = tuple(echoes)
         self._on_bad_value = on_bad_value
         self._pages = 0
+        self._known = frozenset(known)
+        self._redact = redact
+        self._place = rows_path, one_row, rows_omitted
         path = ".".join(("$", *rows_path))
         self._declared = f"The row is declared at {path}." if one_row else f"Rows are declared at {path}."
         key = "row" if one_row else "rows"
@@ -115,9 +127,9 @@ class Stage:
         by_name = {c.name: codec for c, codec in zip(columns, self._codecs, strict=True)}
         self._echo_codecs = [by_name.get(e.name) or _codec(e.type, "error") for e in echoes]
         try:
-            names, place = [c.name for c in columns], (rows_path, one_row, rows_omitted)
-            self._quick = _RowReader(names, [c.read for c in self._codecs], *place)
-            self._raw = _RowReader(names, [msgspec.Raw] * len(columns), *place)
+            names = [c.name for c in columns]
+            self._quick = _RowReader(_row(names, [c.read for c in self._codecs]), *self._place)
+            self._raw = _RowReader(_row(names, [msgspec.Raw] * len(columns)), *self._place)
         except (ValueError, TypeError) as e:
             raise ManifestError(f"{resource}: a field's name is no usable JSON key", reason=str(e)) from e
         self._slots = [attrgetter(f"c{i}") for i in range(len(columns))]
@@ -137,7 +149,8 @@ class Stage:
 
         Raises:
             CoercionError: a value does not fit its type.
-            DataError: a body is no JSON, nests too deep, or has no list of objects where one was declared.
+            DataError: a body is no JSON, nests too deep, has no list of objects where one was declared, or has
+                objects of another kind.
         """
         # By parameter of the INSERT, then by page: objects of arrays first, JSON texts after them.
         sent: list[list[bytes]] = [[] for _ in range(1 + len(self._texts))]
@@ -147,6 +160,7 @@ class Stage:
                 raise InternalError(f"{self.resource}: {len(page.echo)} values for {len(self._echoes)} echoes")
             try:
                 rows = self._quick.rows(page.body)
+                self._check_kind(rows, page.body, number)
                 values = [
                     list(map(slot, rows)) if codec.quick is None else codec.quick(list(map(slot, rows)))
                     for slot, codec in zip(self._slots, self._codecs, strict=True)
@@ -171,15 +185,16 @@ class Stage:
 
     def _read_exactly(self, body: bytes, number: int, bad: Counter[str]) -> tuple[int, list[list[Any]]]:
         """Read a page value by value; `number` is the page's, `bad` collects what becomes NULL."""
-        mark = b""
+        read, mark = body, b""
         try:
-            rows = self._raw.rows(body)
+            rows = self._raw.rows(read)
         except _REFUSED as refused:
             try:
-                marked, mark = _mark_unreadable_text(body)
-                rows = self._raw.rows(marked)
+                read, mark = _mark_unreadable_text(body)
+                rows = self._raw.rows(read)
             except _REFUSED:
                 raise self._wrong_page(number, body, refused) from refused
+        self._check_kind(rows, read, number)
         values: list[list[Any]] = [[] for _ in self._columns]
         for row_number, row in enumerate(rows, 1):
             for column, codec, slot, out in zip(self._columns, self._codecs, self._slots, values, strict=True):
@@ -201,6 +216,40 @@ class Stage:
                     out.append(text.decode("utf-8", "backslashreplace") if kept else codec.null)
         return len(rows), values
 
+    def _check_kind(self, rows: Sequence[Any], body: bytes, number: int) -> None:
+        """Refuse a page whose first object has another kind's keys: a wrapper, or what an error looks like."""
+        # Without columns there is nothing to see in a row, so that only the first page is looked into.
+        if not rows or not self._known or (not self._slots and number > 1):
+            return
+        if any((value := slot(rows[0])) is not None and value != _RAW_NULL for slot in self._slots):
+            return
+        found = _KEYS(_mark_unreadable_text(bytes(self._objects.rows(body)[0]))[0])
+        if found and self._known.isdisjoint(found):
+            raise self._stranger(number, found)
+
+    @cached_property
+    def _objects(self) -> _RowReader:
+        """The reader that leaves each row as its JSON text."""
+        return _RowReader(msgspec.Raw, *self._place)
+
+    def _stranger(self, number: int, found: Mapping[str, msgspec.Raw]) -> DataError:
+        path, one_row, _ = self._place
+        deeper = [
+            f"{key}: {'.'.join(('$', *path, name))}"
+            for name, value in found.items()
+            for key, opening in (("row", b"{"), ("rows", b"["))
+            if one_row and bytes(value).startswith(opening)
+        ]
+        remedy = "Correct rows or the names of the fields in the manifest."
+        if one_row:
+            lies = " or ".join(deeper[:3]) if deeper else "row: or rows:"
+            remedy = f"Where the object lies deeper, the method in the manifest says so: {lies}"
+        return DataError(
+            f"{self.resource}: an object on page {number} has none of the declared fields",
+            reason=f"{self._declared} It has {self._redact(_some(found))}, declared are {_some(sorted(self._known))}.",
+            remedy=remedy,
+        )
+
     def _echoed(self, i: int, page: Page) -> Any:
         """The value sent for echo `i`, read by the rules of its column as if the API had sent it."""
         codec = self._echo_codecs[i]
@@ -215,8 +264,8 @@ class Stage:
     def _bad_value(self, column: Column, place: str, text: bytes, reason: Exception) -> CoercionError:
         return CoercionError(
             f"{self.resource}: field {column.name} is declared {_describe(column.type)},"
-            f" and {place} has {_short(text)}",
-            reason=str(reason).removeprefix("JSON is malformed: "),
+            f" and {place} has {self._quoted(text)}",
+            reason=self._redact(str(reason).removeprefix("JSON is malformed: ")),
             remedy="Correct the field's type in the manifest, or set on_bad_value to null or text.",
         )
 
@@ -231,8 +280,12 @@ class Stage:
             f"{self.resource}: page {number} does not have the declared shape",
             reason=reason,
             remedy=self._remedy,
-            detail=_short(body),
+            detail=self._quoted(body),
         )
+
+    def _quoted(self, text: bytes) -> str:
+        """The beginning of a text; secrets are taken out of the whole, as no half of one may remain."""
+        return _short(self._redact(text.decode("utf-8", "backslashreplace")))
 
     def _create_and_insert(self, table: str) -> tuple[str, str]:
         """The table's CREATE and its INSERT, whose parameters are lists with an element a page."""
@@ -278,25 +331,27 @@ class Stage:
         )
 
 
+def _row(names: Sequence[str], types: Sequence[Any]) -> Any:
+    """The type of a row object, with an attribute c0, c1, ... for each of its keys."""
+    fields: list[tuple[str, Any, Any]] = [
+        (f"c{i}", type_, _RAW_NULL) if type_ is msgspec.Raw else (f"c{i}", type_ | None, None)
+        for i, type_ in enumerate(types)
+    ]
+    rename = {f"c{i}": name for i, name in enumerate(names)}
+    return msgspec.defstruct("Row", fields, rename=rename, gc=False)
+
+
 class _RowReader:
-    """The strict reader of one body: from bytes to row objects with attributes c0, c1, ..."""
+    """The strict reader of one body: from bytes to its rows, of the type `row`."""
 
     def __init__(
         self,
-        names: Sequence[str],
-        types: Sequence[Any],
+        row: Any,
         rows_path: tuple[str, ...],
         one_row: bool,
         rows_omitted: bool,
     ) -> None:
-        fields: list[tuple[str, Any, Any]] = [
-            (f"c{i}", type_, msgspec.Raw(_NULL)) if type_ is msgspec.Raw else (f"c{i}", type_ | None, None)
-            for i, type_ in enumerate(types)
-        ]
-        rename = {f"c{i}": name for i, name in enumerate(names)}
-        body: Any = msgspec.defstruct("Row", fields, rename=rename, gc=False)
-        if not one_row:
-            body = list[body]
+        body: Any = row if one_row else list[row]
         for i, key in enumerate(reversed(rows_path)):
             default = msgspec.field(default_factory=list) if rows_omitted and i == 0 else msgspec.field()
             body = msgspec.defstruct("Body", [("inner", body, default)], rename={"inner": key})
@@ -530,9 +585,14 @@ def _describe(type_: FieldType) -> str:
     return f"{type_} in {type_.unit}" if type_.base == "timestamp" and type_.unit else str(type_)
 
 
-def _short(text: bytes) -> str:
-    shown = text[:81].decode("utf-8", "backslashreplace")
-    return shown if len(shown) <= 80 else shown[:77] + "..."
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _some(names: Iterable[str]) -> str:
+    """Names, as many as can be read at a glance."""
+    listed = list(names)
+    return ", ".join(map(_short, listed[:10])) + (", ..." if len(listed) > 10 else "")
 
 
 def _quoted(name: str) -> str:

@@ -7,7 +7,7 @@ concerns.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import duckdb
@@ -36,7 +36,7 @@ class StagedTable:
         one_row: whether a body has one row and no array.
         rows_omitted: whether a body without the array has no rows.
         binary: whether a body is a file's bytes, and no JSON.
-        on_bad_value: see `Stage`.
+        on_bad_value, known, redact: see `Stage`.
     """
 
     def __init__(
@@ -53,6 +53,8 @@ class StagedTable:
         one_row: bool = False,
         rows_omitted: bool = False,
         binary: bool = False,
+        known: Collection[str] = (),
+        redact: Callable[[str], str] = str,
     ) -> None:
         self._duck = duck
         self._name = name
@@ -77,6 +79,8 @@ class StagedTable:
                     on_bad_value,
                     one_row=one_row,
                     rows_omitted=rows_omitted,
+                    known=known,
+                    redact=redact,
                 )
             if synonyms:
                 named = ", ".join(f"{quoted(key)} AS {quoted(parameter)}" for parameter, key in synonyms.items())

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import duckdb
 import msgspec
 from duckdb.sqltypes import DuckDBPyType
 
+from provider.catalog.catalog import Parameter
 from provider.catalog.loader import Catalog
 from provider.engine.cache import Cache, Scope
 from provider.engine.cursor import Result
@@ -30,7 +31,7 @@ from provider.engine.writes import Guard, Planned, calls, check_count, check_fil
 from provider.errors import DataError, OperationalError, PartlyDone, Place, Timeout
 from provider.plan.actions import ANSWERS, WritePlan
 from provider.plan.physical import Plan
-from provider.rest.request import Target
+from provider.rest.request import Target, sent
 from provider.sql.scanner import Text
 
 #: Events that are staged at a time.
@@ -224,11 +225,13 @@ class Writer:
             name,
             plan.resource.id,
             method.returns,
-            (),
+            [p for p, _ in _addressed(plan)],
             plan.returning.synonyms if plan.returning is not None else {},
             method.rows,
             one_row=not method.is_list,
             rows_omitted=method.rows_omitted,
+            known=_known(plan),
+            redact=self._gateway.quotable,
         )
 
     def _stream(self, plan: WritePlan, planned: Sequence[Planned], text: Text) -> tuple[Result, str]:
@@ -308,11 +311,34 @@ class Writer:
 
     def _stage(self, plan: WritePlan, table: StagedTable, dispatch: Dispatch) -> None:
         try:
-            table.append([Page(letter.body or b"{}", ()) for letter in dispatch.done])
+            values, echoes = {p.row: p.values for p in dispatch.planned}, _addressed(plan)
+            table.append(
+                [
+                    Page(letter.body or b"{}", tuple(sent(values[letter.row].get(name), p.type) for p, name in echoes))
+                    for letter in dispatch.done
+                ]
+            )
         except DataError as e:
             done = f"{len(dispatch.done)} of {len(dispatch.letters)} writes were carried out"
             what = f"{done}; only the answers cannot be read."
             raise DataError(e.summary, place=plan.place, reason=f"{e.reason} {what}".strip(), detail=e.detail) from None
+
+
+def _addressed(plan: WritePlan) -> list[tuple[Parameter, str]]:
+    """The fields that an object's address tells, where its answer leaves them out, and the parameters they are."""
+    method, resource = plan.actions[0].method, plan.resource
+    if plan.verb not in ("UPDATE", "REPLACE", "DELETE"):
+        return []
+    fields = {p.name: resource.key_field(p.name) or p.name for p in method.parameters if p.location == "path"}
+    known = {f.name for f in method.returns}
+    return [(replace(p, name=fields[p.name]), p.name) for p in method.parameters if fields.get(p.name) in known]
+
+
+def _known(plan: WritePlan) -> list[str]:
+    """The names that an answer's object has some of; none where it need not be the resource's object."""
+    method = plan.actions[0].method
+    said = method.verb in ("INSERT", "UPDATE", "REPLACE") or method.returns != plan.resource.fields
+    return [field.name for field in method.returns] if said else []
 
 
 def _shape(plan: WritePlan) -> Shape:

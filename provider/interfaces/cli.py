@@ -290,9 +290,10 @@ def query(
 
     diagnostics.quiet = quiet
     values = dict(parameters)
+    width = 0
     if max_width is None:
-        max_width = TERMINAL_WIDTH if output.is_terminal() else 0
-    style = Style(header=not no_header, null=null, max_width=max_width)
+        max_width, width = (TERMINAL_WIDTH, output.width()) if output.is_terminal() else (0, 0)
+    style = Style(header=not no_header, null=null, max_width=max_width, width=width)
     script = fill(text, values)
     # Line ends in front of a statement keep its lines' numbers in the script.
     found = ["\n" * script.count("\n", 0, start) + script[start:end] for start, end in spans(script)]
@@ -426,8 +427,10 @@ class _Session:
         done = cursor.message + gap if cursor.message else ""
         self._diagnostics.note(f"{done}({_count(written.rows, 'row')}{sent})")
         if written.cut:
+            fitted = f" or to fit {self._style.width} columns" if self._style.width else ""
             self._diagnostics.note(
-                f"{_count(written.cut, 'value')} cut at {self._style.max_width} characters; --max-width 0 shows all"
+                f"{_count(written.cut, 'value')} cut at {self._style.max_width} characters{fitted};"
+                " --max-width 0 shows all"
             )
         for scan in cursor.report.scans:
             for field, count in scan.bad_values.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -19,6 +20,11 @@ READER_GONE = 141
 def is_terminal() -> bool:
     """Whether a person reads stdout."""
     return sys.stdout.isatty()
+
+
+def width() -> int:
+    """How many columns the terminal has that stdout is."""
+    return shutil.get_terminal_size().columns
 
 
 @contextmanager

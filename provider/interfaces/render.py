@@ -10,6 +10,8 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate, chain
+from operator import ne
 from typing import Any
 
 from provider.interfaces.values import Encoder, cell, json_text, visible
@@ -19,6 +21,8 @@ Write = Callable[[str], object]
 
 #: Rows of a batch; the widths of a table's columns come from its first.
 BATCH = 1_000
+#: What a column that is cut has left at least, in columns of a terminal.
+_LEAST = 10
 
 _SPECIAL = re.compile(r'[",\r\n]')
 _NUMERIC = re.compile(r"(U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|UINTEGER|BIGNUM|FLOAT|DOUBLE|DECIMAL\(.*\))$")
@@ -42,11 +46,13 @@ class Style:
     """What can be chosen about table, markdown and csv.
 
     `null` stands for NULL; None is the format's own. `max_width` cuts values of a table, in characters; 0 does not.
+    `width` is how many columns of a terminal a table may take; 0 stands for any number.
     """
 
     header: bool = True
     null: str | None = None
     max_width: int = 0
+    width: int = 0
 
 
 @dataclass(slots=True)
@@ -157,17 +163,12 @@ def markdown_cell(text: str) -> str:
 
 
 def table(columns: Sequence[Column], batches: Iterable[Sequence[Row]], write: Write, style: Style) -> Written:
-    """An aligned box. Its widths come from the first batch; wider values after that move their own line."""
-    null = "NULL" if style.null is None else style.null
-    encoders = [cell(c.type) for c in columns]
-    written = Written()
+    """An aligned box. Its widths come from the first batch; wider values after that move their own line.
 
-    def shown(value: object, encode: Encoder) -> str:
-        text = visible(null if value is None else encode(value))
-        if style.max_width and len(text) > style.max_width:
-            written.cut += 1
-            return text[: style.max_width - 1] + "…"
-        return text
+    What is wider than `style.width` has its widest columns cut, or is written as records where that leaves too little.
+    """
+    encoders = _encoders(columns, style)
+    written = Written()
 
     def line(cells: Iterable[str]) -> str:
         parts = []
@@ -178,18 +179,90 @@ def table(columns: Sequence[Column], batches: Iterable[Sequence[Row]], write: Wr
 
     names = [visible(c.name) for c in columns]
     widths: list[int] = []
+    is_cut = False
     border = ""
-    for batch in batches:
-        cells = [[shown(v, encode) for v, encode in zip(row, encoders, strict=True)] for row in batch]
+    remaining = iter(batches)
+    for batch in remaining:
+        texts = [[encode(v) for v, encode in zip(row, encoders, strict=True)] for row in batch]
+        cells = [[_shortened(text, style.max_width) for text in row] for row in texts] if style.max_width else texts
         if not widths:
             heads = [display_width(n) if style.header else 0 for n in names]
-            widths = [max([h, *map(display_width, column)]) for h, *column in zip(heads, *cells, strict=True)]
+            natural = [max([h, *map(display_width, column)]) for h, *column in zip(heads, *cells, strict=True)]
+            fitting = _fitting(columns, natural, style.width) if style.width else natural
+            if fitting is None:
+                return records(columns, chain([batch], remaining), write, style)
+            widths, is_cut = fitting, fitting != natural
             border = "+" + "+".join("-" * (w + 2) for w in widths) + "+\n"
-            write(border + line(names) + border if style.header else border)
+            head = [_clipped(n, w) for n, w in zip(names, widths, strict=True)] if is_cut else names
+            write(border + line(head) + border if style.header else border)
+        if is_cut:
+            cells = [[_clipped(text, w) for text, w in zip(row, widths, strict=True)] for row in cells]
         write("".join(map(line, cells)))
+        if cells is not texts:
+            written.cut += sum(map(ne, chain.from_iterable(cells), chain.from_iterable(texts)))
         written.rows += len(batch)
     write(border)
     return written
+
+
+def records(columns: Sequence[Column], batches: Iterable[Sequence[Row]], write: Write, style: Style) -> Written:
+    """A line for each value, behind its column's name; for rows that are too wide for a box."""
+    encoders = _encoders(columns, style)
+    written = Written()
+    names = [visible(c.name) for c in columns]
+    widest = max(map(display_width, names), default=0)
+    heads = [name + " " * (widest - display_width(name)) + " | " for name in names]
+    room = max(style.width - widest - 3, _LEAST) if style.width else 0
+    for batch in batches:
+        lines = []
+        for number, row in enumerate(batch, written.rows + 1):
+            title = f"-[ row {number:,} ]"
+            lines.append(title + "-" * (min(style.width or 40, 79) - len(title)))
+            for head, value, encode in zip(heads, row, encoders, strict=True):
+                text = encode(value)
+                shown = _clipped(text, room) if room else text
+                written.cut += shown != text
+                lines.append(head + shown)
+        write("".join(f"{line.rstrip()}\n" for line in lines))
+        written.rows += len(batch)
+    return written
+
+
+def _encoders(columns: Sequence[Column], style: Style) -> list[Encoder]:
+    """Functions from values, NULL included, to what a terminal shows."""
+    null = "NULL" if style.null is None else style.null
+
+    def encoder(encode: Encoder) -> Encoder:
+        return lambda value: visible(null if value is None else encode(value))
+
+    return [encoder(cell(c.type)) for c in columns]
+
+
+def _fitting(columns: Sequence[Column], natural: Sequence[int], width: int) -> list[int] | None:
+    """Widths of a box's columns that is no wider than `width`, the widest cut first; None when too little is left.
+
+    Numbers are not cut.
+    """
+    room = width - 3 * len(natural) - 1
+    if sum(natural) <= room:
+        return list(natural)
+    for cap in range(max(natural), _LEAST - 1, -1):
+        widths = [w if c.is_numeric else min(w, cap) for c, w in zip(columns, natural, strict=True)]
+        if sum(widths) <= room:
+            return widths
+    return None
+
+
+def _shortened(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def _clipped(text: str, width: int) -> str:
+    """As much of a text as takes `width` columns of a terminal."""
+    if display_width(text) <= width:
+        return text
+    taken = accumulate(map(_character_width, text))
+    return text[: sum(1 for w in taken if w < width)] + "…"
 
 
 def display_width(text: str) -> int:

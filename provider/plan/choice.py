@@ -305,7 +305,10 @@ class Choice:
         """What narrows a list by a parameter, None where nothing does."""
         if use.resource.field(parameter.name) is None and not parameter.required:
             named = self._constants(use, parameter.name)
-            if named is not None and all(fits(v, parameter) for v in named.values):
+            other = next((v for v in named.values if not fits(v, parameter)), None) if named is not None else None
+            if other is not None:
+                use.misfit = (parameter, other)
+            elif named is not None:
                 # It is no field, so that only the API can tell the rows of several values apart.
                 return _Narrowing(named.values, Carried(parameter.name, parameter.name, named))
         if not self._binder.conventions.compares(parameter.type):

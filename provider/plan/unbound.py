@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from sqlglot import exp
+
 from provider.catalog.catalog import Method
 from provider.errors import BindError
 from provider.plan.uses import Use
@@ -14,25 +16,16 @@ Missing = Callable[[Method], list[str]]
 
 def unbound(use: Use, methods: Sequence[Method], missing_of: Missing, *, alone: bool) -> BindError:
     """The error for a resource none of whose methods can be called; `alone` when no other could be joined."""
-    if use.misfit is not None:
-        parameter, value = use.misfit
-        return BindError(
-            f"{use.resource.id}: {parameter.name} is text, and {value.sql(dialect='duckdb')} is not",
-            place=use.place,
-            reason="DuckDB would compare them as numbers, and so find '01' by 1; no request can ask for that.",
-            remedy=f"Write {parameter.name} = '{value.name}'",
-        )
-    if use.collated is not None:
-        return BindError(
-            f"{use.resource.id} needs {use.collated.name}, and default_collation makes different texts equal",
-            place=use.place,
-            reason="DuckDB would find the rows of all of them; no request can ask for that.",
-            remedy="RESET default_collation",
-        )
+    if (incomparable := _incomparable(use)) is not None:
+        return incomparable
     method = min(methods, key=lambda m: (len(missing_of(m)), len(m.required)))
     missing = missing_of(method) or [p.name for p in method.required]
     remedy = "Add WHERE " + " AND ".join(f"{n} = '...'" for n in missing)
-    if not alone and len(missing) == 1:
+    if use.view:
+        remedy += (
+            f", and let the view {use.view} select {_and(missing)}:\nnothing outside reaches what it does not select."
+        )
+    elif not alone and len(missing) == 1:
         alias = use.relation.alias
         remedy += f", or join it: ... JOIN {use.resource.id} {alias} ON {alias}.{missing[0]} = ..."
     if not any(m.is_list for m in methods):
@@ -45,6 +38,32 @@ def unbound(use: Use, methods: Sequence[Method], missing_of: Missing, *, alone: 
     )
 
 
+def _incomparable(use: Use) -> BindError | None:
+    """The error for a parameter whose value is given, and compared in a way that no request can ask for."""
+    if use.misfit is not None:
+        parameter, value = use.misfit
+        named = exp.column(parameter.name).sql(dialect="duckdb")
+        remedy = f"Write {named} = '{value.name}'" if parameter.type.base == "string" else ""
+        if parameter.enum:
+            remedy = (
+                f"{parameter.name} is one of {', '.join(map(str, parameter.enum))}: {named} = '{parameter.enum[0]}'"
+            )
+        reason = "DuckDB would compare them as numbers, and so find '01' by 1; no request can ask for that."
+        kind = "text"
+        if parameter.type.base != "string":
+            kind, reason = f"of type {parameter.type}", "DuckDB would compare them as values of another type."
+        summary = f"{use.resource.id}: {parameter.name} is {kind}, and {value.sql(dialect='duckdb')} is not"
+        return BindError(summary, place=use.place, reason=reason, remedy=remedy)
+    if use.collated is not None:
+        return BindError(
+            f"{use.resource.id} needs {use.collated.name}, and default_collation makes different texts equal",
+            place=use.place,
+            reason="DuckDB would find the rows of all of them; no request can ask for that.",
+            remedy="RESET default_collation",
+        )
+    return None
+
+
 def untold(use: Use, methods: Sequence[Method], sources_of: Callable[[str], Sequence[object]]) -> BindError:
     """The error for parameters that the statement uses as columns and that no callable method takes together.
 
@@ -52,6 +71,8 @@ def untold(use: Use, methods: Sequence[Method], sources_of: Callable[[str], Sequ
         methods: those that could be called.
         sources_of: what binds a parameter.
     """
+    if (incomparable := _incomparable(use)) is not None:
+        return incomparable
     for name in sorted(use.untold):
         if not sources_of(name):
             return _valueless(use, name)

@@ -45,6 +45,8 @@ class Use:
     relation: Relation
     resource: Resource
     place: Place
+    #: The view in whose text it stands, as the statement names it; '' where it stands in the statement itself.
+    view: str = ""
     method: Method | None = None
     bindings: tuple[Binding, ...] = ()
     carried: tuple[Carried, ...] = ()
@@ -84,8 +86,10 @@ class Uses:
         for number, relation in enumerate(resources, 1):
             assert relation.resource is not None
             assert isinstance(relation.node, exp.Table)
-            place = text.place(*span(relation.node.parts))
-            self._uses[id(relation)] = Use(number, relation, relation.resource, place)
+            stretch = span(relation.node.parts)
+            place, view = text.place(*stretch), text.view(*stretch)
+            name = view.text[view.start : view.end] if view is not None else ""
+            self._uses[id(relation)] = Use(number, relation, relation.resource, place, name)
 
     def __iter__(self) -> Iterator[Use]:
         return iter(self._uses.values())

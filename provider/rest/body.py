@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -9,6 +10,9 @@ import msgspec
 from provider.catalog.catalog import path_keys
 
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_elements = msgspec.json.Decoder(list[msgspec.Raw]).decode
+#: A key, or the number of an element.
+_STEP = re.compile(r"\.([^.\[]+)|\[(\d+)\]")
 _string = msgspec.json.Decoder(str).decode
 
 
@@ -24,17 +28,18 @@ def values_at(value: Any, path: str) -> list[Any]:
 def text_at(body: bytes, path: str) -> str | None:
     """The value at a path as text: a string's content, or the JSON of anything else.
 
-    None where there is nothing or null, or where the body is no JSON. `$` is the whole body, JSON or not.
+    None where there is nothing or null, or where the body is no JSON. `$` is the whole body, JSON or not. An element of
+    an array is named by its number, from 0: `$.errors[0].detail`.
     """
-    keys = path_keys(path)
-    if not keys:
+    steps = _STEP.findall(path)
+    if not steps:
         return body.decode("utf-8", "replace")
     found = body
     try:
-        for key in keys:
-            found = bytes(_members(found)[key])
+        for key, number in steps:
+            found = bytes(_elements(found)[int(number)] if number else _members(found)[key])
         if found == b"null":
             return None
         return _string(found) if found.startswith(b'"') else found.decode("utf-8")
-    except (KeyError, ValueError, RecursionError):  # msgspec's errors are ValueErrors
+    except (LookupError, ValueError, RecursionError):  # msgspec's errors are ValueErrors
         return None

@@ -90,6 +90,11 @@ class Routes:
         route = self._routes.get((target.pool, target.service.name))
         return route or self._new_route(target)
 
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """The spellings of the secrets of all accounts that were asked so far, for `redact`."""
+        return tuple(form for credentials in list(self._credentials.values()) for form in credentials.hidden)
+
     def credentials(self, target: Target) -> Credentials:
         """The credentials of an account."""
         if target.pool not in self._credentials:

@@ -31,17 +31,29 @@ class Text:
 
     `original` is the whole script, so that places count its lines. `edits` holds (offset in sql, how much
     larger offsets in sql are than in the original from there on); an offset without one is the same in both.
-    `closed` holds the stretches of sql, (start, end), out of which no name leads: the texts of views.
+    `closed` holds the stretches of sql out of which no name leads, the texts of views: (start, end, how long the name
+    is that each stands for).
     """
 
     sql: str
     original: str
     edits: tuple[tuple[int, int], ...] = ()
-    closed: tuple[tuple[int, int], ...] = ()
+    closed: tuple[tuple[int, int, int], ...] = ()
 
     def place(self, start: int, end: int) -> Place:
-        """The user's own text for a stretch of `sql`."""
+        """The user's own text for a stretch of `sql`; within a view that is the view's name."""
+        if (view := self.view(start, end)) is not None:
+            return view
         return Place(self.original, self._origin(start), max(self._origin(start) + 1, self._origin(end)))
+
+    def view(self, start: int, end: int) -> Place | None:
+        """The name of the view that the user wrote, where a stretch of `sql` stands in its text."""
+        around = [c for c in self.closed if c[0] <= start and end <= c[1]]
+        if not around:
+            return None
+        outermost = max(around, key=lambda c: c[1] - c[0])
+        name = self._origin(outermost[0])
+        return Place(self.original, name, name + outermost[2])
 
     def find(self, name: str) -> Place | None:
         """Where a name first stands as a word in the user's statement, whatever its case; unqualified if it does."""
@@ -69,14 +81,16 @@ class Text:
         for start, end, new in pieces:
             sql += self.sql[at:start] + new
             at = end
-        stretches = [(start + growth(start), end + growth(end)) for start, end in self.closed]
-        stretches += [(start + growth(start), start + growth(start) + len(new)) for start, _, new in shut]
+        stretches = [(start + growth(start), end + growth(end), name) for start, end, name in self.closed]
+        stretches += [
+            (start + growth(start), start + growth(start) + len(new), end - start) for start, end, new in shut
+        ]
         return Text(sql + self.sql[at:], self.original, tuple(sorted(edits)), tuple(sorted(stretches)))
 
     def enclosure(self, start: int, end: int) -> tuple[int, int] | None:
         """The innermost closed stretch that holds a stretch of `sql`."""
         around = [c for c in self.closed if c[0] <= start and end <= c[1]]
-        return min(around, key=lambda c: c[1] - c[0], default=None)
+        return min(((c[0], c[1]) for c in around), key=lambda c: c[1] - c[0], default=None)
 
     def _origin(self, offset: int) -> int:
         return min(max(0, offset - self._shift(offset)), len(self.original))

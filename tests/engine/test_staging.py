@@ -335,6 +335,25 @@ def test_an_object_where_rows_are_declared_says_how_one_object_is_declared(duck:
         stage(duck, {"v": INTEGER}, rows_path=LIST).append([Page(b'{"data":{"v":5}}')])
 
 
+@pytest.mark.parametrize(
+    "body", ["{}", '{"id":null}', '{"name":"x"}', '{"name":"\\ud800","\\ud800":1}', '{"é":1,"id":1.0}']
+)
+@pytest.mark.parametrize("columns", [{"id": INTEGER}, {"id": OBJECT}, {}])
+@pytest.mark.parametrize("one_row", [True, False])
+def test_an_object_may_leave_out_what_has_no_value(duck: Any, body: str, columns: Any, one_row: bool) -> None:
+    staged = stage(duck, columns, rows_path=(), one_row=one_row, known=("id", "name"), on_bad_value="null")
+    assert staged.append([Page((body if one_row else f"[{body}]").encode())]) == 1
+
+
+@pytest.mark.parametrize("body", ['{"data":{"id":1}}', '{"ID":1}', '{"x\\ud800":1}', '{"é":"\\ud800"}'])
+@pytest.mark.parametrize("columns", [{"id": INTEGER}, {"id": OBJECT}, {}])
+@pytest.mark.parametrize("one_row", [True, False])
+def test_an_object_of_another_kind_is_an_error(duck: Any, body: str, columns: Any, one_row: bool) -> None:
+    staged = stage(duck, columns, rows_path=(), one_row=one_row, known=("id", "name"))
+    with pytest.raises(DataError, match="none of the declared fields"):
+        staged.append([Page((body if one_row else f"[{body}]").encode())])
+
+
 @pytest.mark.parametrize("type_", [INTEGER, ANY])
 def test_the_last_of_repeated_keys_counts_on_either_reading(duck: Any, type_: FieldType) -> None:
     staged = stage(duck, {"v": type_, "w": INTEGER})

@@ -170,3 +170,32 @@ def test_a_later_batch_may_be_wider_than_the_first() -> None:
     parts: list[str] = []
     FORMATS["table"](columns, [[("1", "2")], [("longer", "3")]], parts.append, Style())
     assert "".join(parts).splitlines()[3:5] == ["| 1 | 2 |", "| longer | 3 |"]
+
+
+WIDE = "SELECT 7 AS n, repeat('x', 30) AS a, repeat('日', 30) AS b, 'short' AS c"
+
+
+@pytest.mark.parametrize("width", [48, 60, 80, 120, 200])
+def test_a_table_fits_the_terminal_and_its_widest_columns_are_cut_first(width: int) -> None:
+    columns, found = rows(WIDE)
+    parts: list[str] = []
+    written = FORMATS["table"](columns, [found], parts.append, Style(width=width))
+    lines = "".join(parts).splitlines()
+    assert len({*map(display_width, lines)} - {min(width, 109), width - 1}) == 0
+    assert "| 7 |" in lines[3]
+    assert "| short |" in lines[3]
+    assert written.cut == (width < 109) + (width < 80)
+
+
+def test_what_does_not_fit_at_all_is_written_as_records() -> None:
+    columns, found = rows(WIDE)
+    parts: list[str] = []
+    written = FORMATS["table"](columns, [found, found], parts.append, Style(width=24, null="-"))
+    record = [f"n | {7}", f"a | {'x' * 19}…", f"b | {'日' * 9}…", "c | short"]
+    assert "".join(parts).splitlines() == [
+        "-[ row 1 ]--------------",
+        *record,
+        "-[ row 2 ]--------------",
+        *record,
+    ]
+    assert (written.rows, written.cut) == (2, 4)

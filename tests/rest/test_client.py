@@ -15,6 +15,7 @@ import provider
 from provider.emulator import Emulator
 from provider.errors import ApiError, ConflictError, OutcomeUnknown, RateLimited
 from provider.rest.request import Exchange
+from tests.rest.webserver import Reply, web_server
 
 MANIFEST = """
 provider: shop
@@ -249,3 +250,25 @@ def test_connections_to_one_account_share_its_budget(tmp_path: Path) -> None:
             thread.join(20)
         assert len(emulator.requests) == 24
         assert emulator.max_in_flight == 3
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"errors": [{"detail": "no stock", "code": "E1"}, {"detail": "too late"}]}, "\n  > no stock"),
+        ({"errors": []}, '\n  > {"errors": []}'),
+        ({"errors": {"detail": "x"}}, '\n  > {"errors": {"detail": "x"}}'),
+    ],
+)
+def test_an_errors_words_may_lie_in_an_array(tmp_path: Path, body: Any, said: str) -> None:
+    manifest = MANIFEST.replace("LIMITS", "{}").replace("{message: $.error.message,", "{message: '$.errors[0].detail',")
+    manifest = manifest.replace("{$.error: '.'}", "{'$.errors[0].code': '.'}")
+    file = tmp_path / "shop.yaml"
+    file.write_text(manifest, encoding="utf-8")
+    with (
+        web_server(lambda _: Reply(200 if "errors" in body and "E1" in str(body) else 400, body)) as server,
+        provider.connect(manifests=[file], base_urls={"shop": server.url}) as connection,
+        pytest.raises(ApiError) as raised,
+    ):
+        connection.execute("SELECT id FROM shop.sales.orders WHERE order_id = 'o1'")
+    assert said in str(raised.value)
