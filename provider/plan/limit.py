@@ -81,19 +81,29 @@ def whole_number(node: exp.Expr | None) -> int | None:
 
 def _wanted(limit: exp.Expr, offset: exp.Expr | None, staged: StagedRows) -> tuple[int | None, str]:
     """How many rows LIMIT and OFFSET want, as a number if it stands there, and as SQL; '' where it depends on rows."""
-    if not isinstance(limit, exp.Limit) or limit.args.get("percent") or not is_constant(limit.expression):
-        return None, ""
-    wanted = f"({staged.sql(limit.expression)})"
+    if not isinstance(limit, exp.Limit) or limit.args.get("limit_options") or not _is_number(limit.expression):
+        return None, ""  # LIMIT 10% depends on how many rows there are
+    wanted = _rounded(limit.expression, staged)
     count = whole_number(limit.expression)
     if offset is None:
         return count, wanted
-    if not is_constant(offset.expression):
+    if not _is_number(offset.expression):
         return None, ""
     skipped = whole_number(offset.expression)
     return (
         None if count is None or skipped is None else count + skipped,
-        f"{wanted} + ({staged.sql(offset.expression)})",
+        f"{wanted} + {_rounded(offset.expression, staged)}",
     )
+
+
+def _is_number(node: exp.Expr) -> bool:
+    """Whether it is a constant, and not the word in LIMIT ALL."""
+    return is_constant(node) and not isinstance(node, exp.Var)
+
+
+def _rounded(node: exp.Expr, staged: StagedRows) -> str:
+    """As many rows as DuckDB takes: 1.5 is 2."""
+    return f"CAST(({staged.sql(node)}) AS BIGINT)"
 
 
 def _find(binder: Binder, relation: Relation) -> _Limited | None:
