@@ -40,7 +40,11 @@ class Text:
     closed: tuple[tuple[int, int], ...] = ()
 
     def place(self, start: int, end: int) -> Place:
-        """The user's own text for a stretch of `sql`."""
+        """The user's own text for a stretch of `sql`; within a view's text it is the view's name."""
+        around = [c for c in self.closed if c[0] <= start and end <= c[1]]
+        if around:
+            start, inside = max(around, key=lambda c: c[1] - c[0])
+            end = next(at for at, _ in self.edits if at >= inside)
         return Place(self.original, self._origin(start), max(self._origin(start) + 1, self._origin(end)))
 
     def find(self, name: str) -> Place | None:
