@@ -177,6 +177,7 @@ def _requests(requests: Requests) -> dict[str, Any]:
         "per": list(requests.per),
         "page": requests.page,
         "instead": requests.instead or None,
+        "both_ends": requests.both_ends,
         "at_least": requests.at_least,
         "at_most": requests.at_most,
     }
