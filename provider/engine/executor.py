@@ -14,12 +14,12 @@ from provider.engine.fetching import Arrived, Fetcher, Finished, Job
 from provider.engine.report import Report
 from provider.engine.reuse import Found, Reuse, wants
 from provider.engine.running import Reading, Rows, Running
-from provider.engine.sharing import sharing
 from provider.engine.staging import OnBadValue, Page
 from provider.errors import DataError
 from provider.plan.physical import Check, Given, Keys, Literal, Plan, Term
 from provider.plan.price import MANY
 from provider.plan.rendering import bound_query, key_cast
+from provider.plan.sharing import sharing
 from provider.rest.exact import Json
 from provider.rest.pagination import COMPLETE
 from provider.rest.request import Call, addresses_nothing, build, sent

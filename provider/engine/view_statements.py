@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from provider.engine.planning import Planning
 from provider.engine.queries import Queries
 from provider.engine.views import View, Views
 from provider.errors import BindError, NotSupportedError, did_you_mean
+from provider.plan.completing import completed
 from provider.plan.rendering import quoted
 from provider.sql.scanner import bare
 from provider.sql.statements import Query, parse
@@ -55,7 +56,8 @@ class ViewStatements:
         if name is not None:
             kept = self._views.all().get(name.lower())
             if kept is None or not kept.materialized:
-                raise BindError(f'no materialized view "{name}"', remedy=did_you_mean(name, self._views.all()))
+                others = [view.name for view in self._views.all().values() if view.materialized]
+                raise BindError(f'no materialized view "{name}"', remedy=did_you_mean(name, others))
             self._materialize(kept, arguments)
             return "REFRESH"
         name = _dropped(query.text.sql)
@@ -69,7 +71,8 @@ class ViewStatements:
         if query.execs:
             place = query.execs[0].text.place(*query.execs[0].path_span)
             raise NotSupportedError("a view cannot hold EXEC: each reading would send it again", place=place)
-        view = found.view
+        others = frozenset(name for name, view in self._views.all().items() if not view.materialized)
+        view = replace(found.view, sql=completed(found.view.sql, self._planning.names(), others))
         source = parse(view.sql)[0]
         if not isinstance(source, Query) or (not view.materialized and not self._planning.reads_resources(source)):
             return None

@@ -51,11 +51,13 @@ def end_early(binder: Binder, uses: Uses, use: Use, tree: exp.Expr, staged: Stag
         uses.need(relation, sorted_by.field)
     enough = f"SELECT {found.enough}"
     each = None
-    if found.order is not None and found.each:
+    if found.each:
         lists = LISTS.format(use.table) + rows.source.removeprefix(use.table)
         sql = f"SELECT {CALL} FROM {lists} GROUP BY {CALL} HAVING {found.each}"
         each = Check(sql, arguments(sql, tree))
-    return Ending(Check(enough, arguments(enough, tree)), each, found.order is not None, found.reason)
+    return Ending(
+        Check(enough, arguments(enough, tree)), each, found.order is not None or bool(found.each), found.reason
+    )
 
 
 def _early(binder: Binder, relation: Relation, method: Method, staged: StagedRows) -> Early | None:

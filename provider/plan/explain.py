@@ -14,6 +14,7 @@ from provider.catalog.catalog import Resource
 from provider.plan.actions import Action, WritePlan
 from provider.plan.inverse import Irreversible, inverse_of
 from provider.plan.physical import Binding, Given, Plan, Predicate, Requests, Scan
+from provider.plan.sharing import sharing
 
 #: Data that JSON can hold: {"scans": [...], "requests": {...}, "write": {...} | None}.
 Explanation = dict[str, Any]
@@ -30,7 +31,8 @@ def explain_query(plan: Plan, called: Sequence[WritePlan] = ()) -> Explanation:
     return {
         "scans": [_scan(s, order, conditions.get(s.number, ())) for s in plan.scans],
         "requests": {
-            "at_least": sum(s.requests.at_least for s in plan.scans),
+            # Of scans that share calls, one may have all that another one wants.
+            "at_least": sum(max(s.requests.at_least for s in group) for group in sharing(plan.scans)),
             "at_most": None if None in most else sum(m for m in most if m is not None),
         },
         "execs": [explain_write(e)["write"] for e in called],
@@ -175,6 +177,7 @@ def _requests(requests: Requests) -> dict[str, Any]:
         "per": list(requests.per),
         "page": requests.page,
         "instead": requests.instead or None,
+        "both_ends": requests.both_ends,
         "at_least": requests.at_least,
         "at_most": requests.at_most,
     }

@@ -6,7 +6,7 @@ derived table, CTE or view that it is in. What lies between must pass on each ro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
@@ -32,6 +32,8 @@ class _Limited:
     query: exp.Expr
     path: tuple[Relation, ...]
     united: bool
+    #: The conditions that say which list an outer row's rows are in, `m.thread_id = t.id`: true of all its rows.
+    chooses: tuple[exp.Expr, ...] = ()
 
     @property
     def select(self) -> exp.Select:
@@ -42,25 +44,28 @@ class _Limited:
 def limited(binder: Binder, relation: Relation, method: Method, staged: StagedRows) -> Early | None:
     """How a LIMIT lets a scan end early: when its SELECT has enough rows, in the API's order if it has ORDER BY."""
     found = _find(binder, relation)
-    if found is None or not all(_is_alone(r, whole=len(found.path) > 1) for r in found.path):
+    if found is not None and len(found.path) == 1:
+        found = replace(found, chooses=tuple(c for c in relation.block.where if _chooses(c, relation, method)))
+    if found is None or not all(_is_alone(r, found.chooses, whole=len(found.path) > 1) for r in found.path):
         return None
     limit = found.query.args.get("limit")
     count, wanted = _wanted(limit, found.query.args.get("offset"), staged) if limit is not None else (1, "1")
     if not wanted:
         return None
-    conditions = [(c, i) for i, r in enumerate(found.path) for c in r.block.where]
+    conditions = [(c, i) for i, r in enumerate(found.path) for c in r.block.where if c not in found.chooses]
     rows = count if all(_repeats_path(c, found.path[: i + 1], method) for c, i in conditions) else None
     order = found.query.args.get("order")
     if order is None:
         reason = "stops when LIMIT has its rows" if limit is not None else "stops at the one row that EXISTS wants"
-        return Early(f"({_counted(found, staged)} >= {wanted})", None, rows, reason)
+        each = f"count(*) FILTER (WHERE {_conditions(found, staged)}) >= {wanted}" if found.chooses else ""
+        return Early(f"({_counted(found, staged)} >= {wanted})", None, rows, reason, each)
     direction = None if found.united or found.query is not found.select else _order(binder, found, order, method)
     if direction is None or method.sorted_by is None:
         return None
     column = staged.sql(exp.column(method.sorted_by.field, table=relation.alias, quoted=True))
     ahead = "true"
     if len(order.expressions) > 1:
-        if len(found.path) > 1:
+        if len(found.path) > 1 or found.chooses:
             return None
         # Further sort keys decide among equals: all rows equal to the last one wanted must be there.
         sign, last = (">", "min") if direction == "desc" else ("<", "max")
@@ -81,19 +86,29 @@ def whole_number(node: exp.Expr | None) -> int | None:
 
 def _wanted(limit: exp.Expr, offset: exp.Expr | None, staged: StagedRows) -> tuple[int | None, str]:
     """How many rows LIMIT and OFFSET want, as a number if it stands there, and as SQL; '' where it depends on rows."""
-    if not isinstance(limit, exp.Limit) or limit.args.get("percent") or not is_constant(limit.expression):
-        return None, ""
-    wanted = f"({staged.sql(limit.expression)})"
+    if not isinstance(limit, exp.Limit) or limit.args.get("limit_options") or not _is_number(limit.expression):
+        return None, ""  # LIMIT 10% depends on how many rows there are
+    wanted = _rounded(limit.expression, staged)
     count = whole_number(limit.expression)
     if offset is None:
         return count, wanted
-    if not is_constant(offset.expression):
+    if not _is_number(offset.expression):
         return None, ""
     skipped = whole_number(offset.expression)
     return (
         None if count is None or skipped is None else count + skipped,
-        f"{wanted} + ({staged.sql(offset.expression)})",
+        f"{wanted} + {_rounded(offset.expression, staged)}",
     )
+
+
+def _is_number(node: exp.Expr) -> bool:
+    """Whether it is a constant, and not the word in LIMIT ALL."""
+    return is_constant(node) and not isinstance(node, exp.Var)
+
+
+def _rounded(node: exp.Expr, staged: StagedRows) -> str:
+    """As many rows as DuckDB takes: 1.5 is 2."""
+    return f"CAST(({staged.sql(node)}) AS BIGINT)"
 
 
 def _find(binder: Binder, relation: Relation) -> _Limited | None:
@@ -140,10 +155,26 @@ def _is_plain(relation: Relation) -> bool:
     return True
 
 
-def _is_alone(relation: Relation, *, whole: bool) -> bool:
-    """Whether the conditions on a relation, or its whole SELECT, say the same again and read nothing else."""
+def _chooses(condition: exp.Expr, relation: Relation, method: Method) -> bool:
+    """Whether a condition compares a parameter of the path, which is one for each list, with an outer row's value."""
+    if not isinstance(condition, exp.EQ) or condition.find(exp.Query) is not None:
+        return False
+    for column, value in ((condition.this, condition.expression), (condition.expression, condition.this)):
+        outer = [resolve(c, relation.block) for c in value.find_all(exp.Column)]
+        if outer and all(o is not None and o[0].block is not relation.block for o in outer):
+            volatile = any(is_volatile(f) for f in value.find_all(exp.Func))
+            return not volatile and isinstance(column, exp.Column) and _is_path(column, (relation,), method)
+    return False
+
+
+def _is_alone(relation: Relation, chooses: tuple[exp.Expr, ...], *, whole: bool) -> bool:
+    """Whether the conditions on a relation, or its whole SELECT, say the same again and read nothing else.
+
+    Those that choose the list are not asked.
+    """
     block = relation.block
-    for part in (*block.where, *(block.select.expressions if whole else ())):
+    asked = [c for c in block.where if c not in chooses]
+    for part in (*asked, *(block.select.expressions if whole else ())):
         if part.find(exp.Query) is not None or any(is_volatile(f) for f in part.find_all(exp.Func)):
             return False
         for column in part.find_all(exp.Column):
@@ -157,7 +188,8 @@ def _is_alone(relation: Relation, *, whole: bool) -> bool:
 
 def _conditions(found: _Limited, staged: StagedRows) -> str:
     """The WHERE of the relation's own SELECT."""
-    return " AND ".join(f"({staged.sql(c)})" for c in found.path[0].block.where) or "true"
+    own = [c for c in found.path[0].block.where if c not in found.chooses]
+    return " AND ".join(f"({staged.sql(c)})" for c in own) or "true"
 
 
 def _counted(found: _Limited, staged: StagedRows, ahead: str = "true") -> str:
@@ -217,6 +249,11 @@ def _repeats_path(condition: exp.Expr, path: tuple[Relation, ...], method: Metho
         return False
     for column, value in ((condition.this, condition.expression), (condition.expression, condition.this)):
         if isinstance(column, exp.Column) and is_constant(value):
-            name = _traced(column, path)
-            return any(p.name.lower() == name and p.location == "path" for p in method.parameters)
+            return _is_path(column, path, method)
     return False
+
+
+def _is_path(column: exp.Column, path: tuple[Relation, ...], method: Method) -> bool:
+    """Whether a column is a parameter in the method's path."""
+    name = _traced(column, path)
+    return any(p.name.lower() == name and p.location == "path" for p in method.parameters)

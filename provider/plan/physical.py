@@ -129,6 +129,8 @@ class Requests:
     page: int | None = None
     #: A list whose pages are read in place of many requests, as long as they are fewer.
     instead: str = ""
+    #: Whether the list, if it is long, is read from both its ends at once; that may cost two requests more.
+    both_ends: bool = False
 
     @property
     def several(self) -> bool:

@@ -23,6 +23,7 @@ from provider.plan.syntax import span
 from provider.plan.terms import arguments
 from provider.plan.unbound import check_echoes
 from provider.plan.uses import Use, Uses
+from provider.rest.pagination import turned_by
 from provider.sql.scanner import Text, bare
 
 
@@ -110,6 +111,8 @@ class _Planner:
             self._uses.need(use.relation, listing.field.name)
         else:
             listing = None
+        if ending is None and not requests.several and turned_by(use.method, tuple(use.resource.key)) is not None:
+            requests = replace(requests, both_ends=True)
         fields = {f for u in group for f in u.fields}
         parameters = use.resource.select_parameters()
         return Scan(

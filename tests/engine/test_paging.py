@@ -253,9 +253,10 @@ def test_the_emulators_orders_are_the_exact_reverse_of_each_other(api: Api, thre
 
 
 def test_a_long_list_is_read_from_both_ends(emulator: Emulator, connection: Connect, thread: str) -> None:
-    cur = connection().execute(
-        "SELECT count(*), count(DISTINCT id) FROM openai.assistants.messages WHERE thread_id = ?", [thread]
-    )
+    conn = connection()
+    sql = "SELECT count(*), count(DISTINCT id) FROM openai.assistants.messages WHERE thread_id = ?"
+    assert foreseen(conn, sql, thread) is True
+    cur = conn.execute(sql, [thread])
     assert cur.fetchall() == [(1250, 1250)]
     assert {"order=asc" in r.query for r in emulator.requests} == {True, False}
     assert 13 <= len(emulator.requests) <= 15
@@ -272,8 +273,16 @@ def test_a_long_list_is_read_from_both_ends(emulator: Emulator, connection: Conn
 def test_a_list_that_ends_early_or_is_not_alone_is_read_from_one_end(
     sql: str, emulator: Emulator, connection: Connect, thread: str
 ) -> None:
-    connection().execute(sql, [thread]).fetchall()
+    conn = connection()
+    assert foreseen(conn, sql, thread) is False
+    conn.execute(sql, [thread]).fetchall()
     assert not any("order=asc" in r.query for r in emulator.requests)
+
+
+def foreseen(conn: provider.Connection, sql: str, thread: str) -> bool:
+    """Whether EXPLAIN says that a list may be read from both ends."""
+    plan = json.loads(conn.execute(f"EXPLAIN (FORMAT json) {sql}", [thread]).fetchall()[0][0])
+    return bool(plan["scans"][0]["requests"]["both_ends"])
 
 
 def test_both_ends_take_less_time_than_one(tmp_path: Path) -> None:

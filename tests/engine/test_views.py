@@ -87,6 +87,44 @@ def test_after_use_a_view_reads_the_resource_and_not_a_cte_of_that_name(connecti
     assert conn.execute(sql).fetchall() == [(3, 3)]
 
 
+@pytest.mark.parametrize(
+    ("use", "name"),
+    [
+        ("USE openai.assistants", "messages"),
+        ("USE openai.assistants", "messages.list_messages"),
+        ("USE openai", "assistants.messages"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["VIEW", "MATERIALIZED VIEW"])
+def test_a_view_means_what_use_said_when_it_was_made(
+    connection: Connect, tmp_path: Path, thread: str, use: str, name: str, kind: str
+) -> None:
+    file = str(tmp_path / "views.duckdb")
+    with connection(file) as conn:
+        conn.execute(use)
+        query = f"WITH x AS (SELECT * FROM {name}) SELECT count(*) AS n FROM x, x AS y WHERE x.thread_id = '{thread}'"
+        conn.execute(f"CREATE {kind} m AS {query} AND y.thread_id = x.thread_id")
+        conn.execute(
+            "CREATE VIEW threads AS SELECT id FROM openai.assistants.assistants; CREATE VIEW v AS FROM threads"
+        )
+    with connection(file) as conn:
+        if kind != "VIEW":
+            conn.execute("REFRESH MATERIALIZED VIEW m")
+        assert conn.execute("SELECT n FROM m").fetchall() == [(9,)]
+        assert "scan 1: openai.assistants.assistants" in conn.explain("SELECT * FROM v")
+
+
+def test_what_is_wrong_within_a_view_is_shown_at_its_name(connection: Connect) -> None:
+    conn = connection()
+    conn.execute("CREATE VIEW m AS SELECT * FROM openai.assistants.messages")
+    conn.execute("CREATE VIEW n AS SELECT * FROM m")
+    for sql in ("SELECT id FROM n WHERE role = 'user'", "SELECT id FROM n AS m WHERE role = 'user'"):
+        with pytest.raises(BindError) as refused:
+            conn.execute(sql)
+        assert refused.value.place is not None
+        assert (refused.value.place.column, refused.value.place.end - refused.value.place.start) == (16, 1)
+
+
 def test_a_view_without_its_key_says_what_is_missing_and_sends_nothing(connection: Connect, emulator: Emulator) -> None:
     conn = connection()
     conn.execute("CREATE VIEW m AS SELECT * FROM openai.assistants.messages")

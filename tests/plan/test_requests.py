@@ -29,6 +29,7 @@ import provider
 from provider.emulator import Emulator
 from provider.emulator.objects import KINDS, Json
 from provider.emulator.store import Store
+from provider.sql.statements import Query, parse
 
 FILE = Path(__file__).parent / "requests.txt"
 KEY = "not-a-real-key"
@@ -151,14 +152,32 @@ def test_statement_sends_what_the_price_list_says(
     block: Block, emulator: Emulator, connection: provider.Connection, pytestconfig: pytest.Config
 ) -> None:
     emulator.requests.clear()
+    least, most = expected(connection, block)
+    assert len(emulator.requests) == 0, "EXPLAIN sends nothing"
     cursor = connection.execute(block.sql, block.given)
     if cursor.description is not None:
         cursor.fetchall()
+    count = len(emulator.requests)
+    assert cursor.report.requests == count
+    assert least <= count
+    assert most is None or count <= most
     found = sent(emulator)
     if pytestconfig.getoption("update_snapshots"):
         record(block, found)
         return
     assert found == block.sends
+
+
+def expected(connection: provider.Connection, block: Block) -> tuple[int, int | None]:
+    """How many requests EXPLAIN expects of a query, at least and at most; nothing where it is no query."""
+    statement, *others = parse(block.sql)
+    if others or not isinstance(statement, Query) or statement.tree is None:
+        return 0, None
+    plan = connection.execute(f"EXPLAIN (FORMAT json) {block.sql}", block.given).fetchall()[0][0]
+    if not plan.startswith("{"):
+        return 0, 0  # DuckDB's own plan: nothing of the statement is a resource
+    requests = json.loads(plan)["requests"]
+    return requests["at_least"], requests["at_most"]
 
 
 def test_titles_are_told_apart() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from provider.catalog.catalog import Method
+from provider.catalog.catalog import Method, Parameter
 from provider.rest.pagination.both_ends import from_both_ends
 from provider.rest.pagination.chains import chained
 from provider.rest.pagination.counts import counted, number
@@ -23,6 +23,8 @@ if TYPE_CHECKING:  # the models bring pydantic, which is slow to import
 #: Pages after which a list is cut off where the manifest names no `max_pages`: an API that always has one more page
 #: would be read until the disk is full.
 MOST_PAGES = 100_000
+#: The kinds of pages in which each page names the one that follows it.
+_CHAINED = ("cursor", "header_cursor", "keyset", "json_link", "header_link")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +47,24 @@ class Listing:
     @property
     def backwards(self) -> Call | None:
         """The call for the list in the opposite order, where it may be read from both ends at once."""
+        parameter = turned_by(self.method, self.key)
         by = self.method.sorted_by
-        if not self.alone or not self.key or by is None or not by.reversible:
-            return None
-        parameter = self.method.parameter(by.param or "")
-        if parameter is None or parameter.location == "path":
+        if not self.alone or parameter is None or by is None:
             return None
         order = self.call.value(parameter.wire, parameter.location) or by.default
         return self.call.with_value(parameter.wire, "asc" if order == "desc" else "desc", parameter.location)
+
+
+def turned_by(method: Method, key: tuple[str, ...]) -> Parameter | None:
+    """The parameter by which a method answers its list the other way round, row by row, None where nothing does.
+
+    Such a list may be read from both ends at once, if its rows have a key and each page names the one that follows.
+    """
+    by, rule = method.sorted_by, method.pages
+    if not key or by is None or not by.reversible or rule is None or rule.kind not in _CHAINED:
+        return None
+    parameter = method.parameter(by.param or "")
+    return parameter if parameter is not None and parameter.location != "path" else None
 
 
 def pages(listing: Listing) -> Pages:
