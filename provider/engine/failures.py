@@ -55,6 +55,7 @@ def translate(error: duckdb.Error, text: Text, plan: Plan | None, catalog: Catal
     The catalog says what a name may have meant that is no table's.
     """
     kind, message, extra = _parts(error)
+    bindings = re.search(r"\nCandidate bindings: (.*)", message)
     # "LINE 1: ..." quotes the statement with the staged tables in it; the place says it better.
     message = re.split(r"\n+(?:LINE \d+:|Candidate bindings:)", message)[0]
     message = re.sub(
@@ -66,12 +67,34 @@ def translate(error: duckdb.Error, text: Text, plan: Plan | None, catalog: Catal
     missing = _missing_column(message)
     if missing is not None and plan is not None and plan.scans:
         return _no_column(*missing, text, plan)
+    if m := _NO_RELATION.match(message):
+        return _no_relation(m[1], re.findall(r'"([^"]+)"', m[2] or ""), text, plan)
     if kind is ParseError and (found := misspelt(text, _stopped(text, message))):
         return found
     if catalog is not None and (m := _NO_TABLE.match(message)):
         return _no_table(m[1], message, text, catalog)
     name = extra.get("name") or _quoted_name(message)
-    return kind(message.strip().rstrip("!"), place=_place(text, name))
+    known = re.findall(r'"([^"]+)"', bindings[1]) if bindings is not None else ()
+    return kind(message.strip().rstrip("!"), place=_place(text, name), remedy=did_you_mean(name, known))
+
+
+_NO_RELATION = re.compile(r'Referenced table "([^"]+)" not found!?(?:\s*Candidate tables: (.*))?', re.DOTALL)
+
+
+def _no_relation(name: str, known: list[str], text: Text, plan: Plan | None) -> BindError:
+    """The error for a name in front of a dot that stands for nothing there.
+
+    DuckDB says so of a table, too, that a nested query has and whose column it did not find.
+    """
+    for scan in plan.scans if plan is not None else ():
+        if name.lower() in (a.lower() for a in scan.aliases):
+            columns = {f.name.lower() for f in scan.resource.fields} | {p.lower() for p in scan.resource.key.values()}
+            columns |= {p.name.lower() for p in scan.method.parameters}
+            for column in re.findall(rf"(?<![\w.]){re.escape(name)}\.(\w+)", text.sql, re.IGNORECASE):
+                if column.lower() not in columns and plan is not None:
+                    return _no_column(name, column, text, plan)
+    summary = f'"{name}" is no table of this query'
+    return BindError(summary, place=_place(text, name), remedy=did_you_mean(name, known))
 
 
 def _stopped(text: Text, message: str) -> int | None:
