@@ -69,6 +69,8 @@ class Watch:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         with self._lock:
             self._running = False
+        if error is not None:
+            self._drop_rest()
         if self._left is not None and self._take_back is not None:
             self._take_back()
             self._left -= time.monotonic() - self._began
@@ -101,6 +103,14 @@ class Watch:
         """The statement has failed: what cleans up behind it is not to be interrupted."""
         with self._lock:
             self._running = False
+        self._drop_rest()
+
+    def _drop_rest(self) -> None:
+        """What DuckDB still carries of a query that was left, its next statement would carry to the end first.
+
+        An interruption ends that, and is forgotten when the next statement begins.
+        """
+        self._duck.interrupt()
 
     def _stop(self, reason: Cancelled | Timeout) -> None:
         with self._lock:
