@@ -7,7 +7,7 @@ import time
 import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -231,7 +231,8 @@ class Connection:
         # A name that is no table must be an error, not whatever Python variable happens to have that name.
         self._duck.execute("SET python_enable_replacements = false")
         # DuckDB draws on stdout, where answers go, where it thinks that somebody looks on: in Jupyter and `python -c`.
-        self._duck.execute("SET enable_progress_bar = false")
+        with suppress(duckdb.InvalidInputException):  # in Jupyter without ipywidgets, where it cannot draw anyway
+            self._duck.execute("SET enable_progress_bar = false")
         # DuckDB 1.5 filters rows by a join's keys below ORDER BY ... LIMIT, which then lets others through, and below
         # aggregates: wrong rows, now and then, with several threads (its pull request 22963, its issue 22075).
         self._duck.execute("SET disabled_optimizers = 'join_filter_pushdown'")
