@@ -234,7 +234,8 @@ class Connection:
         with suppress(duckdb.InvalidInputException):  # in Jupyter without ipywidgets, where it cannot draw anyway
             self._duck.execute("SET enable_progress_bar = false")
         # DuckDB 1.5 filters rows by a join's keys below ORDER BY ... LIMIT, which then lets others through, and below
-        # aggregates: wrong rows, now and then, with several threads (its pull request 22963, its issue 22075).
+        # aggregates: wrong rows, now and then, with several threads
+        # (`test_a_join_filters_nothing_below_the_limit_of_one_side`).
         self._duck.execute("SET disabled_optimizers = 'join_filter_pushdown'")
 
     def cursor(self) -> Cursor:
