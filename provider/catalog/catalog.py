@@ -91,6 +91,8 @@ class Method:
     path: str
     parameters: tuple[Parameter, ...]
     returns: tuple[Field, ...]
+    #: Query parameters of every call, by name; no statement sets them.
+    fixed: tuple[tuple[str, str], ...] = ()
     #: Where the array of rows stands in an answer, or the only row where it is no list.
     rows: Keys = ()
     #: Whether an empty list may come without the array at `rows`.
@@ -244,6 +246,7 @@ class Provider:
     base_url: BaseUrl
     auth: Auth
     headers: Mapping[str, str]
+    query: Mapping[str, str]
     env_headers: Mapping[str, str]
     errors: Errors
     answers: tuple[Answer, ...]

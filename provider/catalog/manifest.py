@@ -75,7 +75,7 @@ class BaseUrl(Model):
 
 
 class Versions(Model):
-    """The versions that a service speaks; `{version}` in its headers is replaced by the chosen one."""
+    """The versions that a service speaks; `{version}` in its headers and query is replaced by the chosen one."""
 
     default: str
     all: list[str]
@@ -188,6 +188,7 @@ class ServiceDocument(Model):
     description: str = ""
     versions: Versions | None = None
     headers: dict[str, str] = {}
+    query: dict[str, str] = Field(default={}, description="query parameters of every request")
     anchors: Any = Field(
         default=None, description="blocks for YAML anchors (&name); read only where an alias (*name) stands"
     )
@@ -204,6 +205,7 @@ class ProviderDocument(Model):
     auth: Auth = NoAuth(type="none")
     client_certificate: ClientCertificate | None = None
     headers: dict[str, str] = {}
+    query: dict[str, str] = Field(default={}, description="query parameters of every request")
     env_headers: dict[str, str] = Field(
         default={}, description="header -> environment variable; sent when the variable is set"
     )

@@ -209,6 +209,7 @@ def provider_of(stamp: Stamp) -> Provider:
         auth=model.auth,
         client_certificate=model.client_certificate,
         headers=model.headers,
+        query=model.query,
         env_headers=model.env_headers,
         errors=model.errors,
         answers=tuple(model.answers),
@@ -258,12 +259,11 @@ class ServiceBuilder:
     def service(self) -> Service:
         model = self._model
         resources = {n: self._resource(n, r) for n, r in model.resources.items() if self._has(r.versions)}
-        headers = {n: v.replace("{version}", self._version or "") for n, v in model.headers.items()}
         return Service(
             provider=self._provider.name,
             name=model.service,
             resources=resources,
-            headers=headers,
+            headers=self._filled(model.headers),
             title=model.title,
             description=model.description,
             version=self._version,
@@ -271,6 +271,9 @@ class ServiceBuilder:
             version_env=model.versions.env if model.versions else None,
             elsewhere={n: tuple(r.versions or ()) for n, r in model.resources.items() if not self._has(r.versions)},
         )
+
+    def _filled(self, texts: dict[str, str]) -> dict[str, str]:
+        return {name: text.replace("{version}", self._version or "") for name, text in texts.items()}
 
     def _has(self, versions: list[str] | None) -> bool:
         return versions is None or self._version in versions
@@ -329,6 +332,7 @@ class ServiceBuilder:
             http_method=http_method,
             path=path,
             parameters=parameters,
+            fixed=self._fixed(parameters),
             returns=_SAVED if model.binary and model.sql == "EXEC" else self._returns(model, fields),
             rows=path_keys(model.rows if model.row == "$" else model.row),
             rows_omitted=model.rows_omitted,
@@ -352,6 +356,11 @@ class ServiceBuilder:
             stream=model.stream or (EventStream() if any(p.streams for p in parameters) else None),
             lifetime=None if lifetime is None else seconds_of(lifetime),
         )
+
+    def _fixed(self, parameters: tuple[Parameter, ...]) -> tuple[tuple[str, str], ...]:
+        own = {p.wire for p in parameters if p.location == "query"}
+        fixed = {**self._provider.query, **self._filled(self._model.query)}
+        return tuple((name, value) for name, value in fixed.items() if name not in own)
 
     def _parameters(self, resource: str, model: manifest.Method, path: str) -> tuple[Parameter, ...]:
         owner = self._model.resources[resource]

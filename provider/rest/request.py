@@ -178,7 +178,7 @@ def build(method: Method, values: Mapping[str, Json], files: Mapping[str, Attach
                 reason=f"It would change the path of {method.http}.",
             )
         path = path.replace("{" + wire + "}", quote(value, safe=""))
-    query: list[tuple[str, str]] = []
+    query = [*method.fixed]
     body: dict[str, Json] = {}
     account = ""
     for parameter in method.parameters:
