@@ -27,15 +27,18 @@ PEP 249's classes on the outside, ours beneath them::
         └── NotSupportedError
 
 An error is a value with one anatomy: a summary that names things, the place, the reason, and the
-remedy; what the API itself said stays beneath. `str(error)` prints it, entry points decide where.
+remedy; what the API itself said stays beneath. `str(error)` is all of it, entry points decide where that is
+printed, and how wide (`error.shown`).
 """
 
 from __future__ import annotations
 
 import difflib
 import unicodedata
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import accumulate
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,33 +64,44 @@ class Place:
         return self.start - (self.text.rfind("\n", 0, self.start) + 1) + 1
 
     def __str__(self) -> str:
-        """The line with a caret run beneath; a long one is cropped. Files are headed by file:line:column."""
+        """As `shown`, whatever the width of what it is printed on."""
+        return self.shown()
+
+    def shown(self, width: int | None = None) -> str:
+        """The line with a caret run beneath; a long one is cropped. Files are headed by file:line:column.
+
+        Args:
+            width: columns that there are; by default the line has a fixed number of them.
+        """
         begin = self.text.rfind("\n", 0, self.start) + 1
         stop = self.text.find("\n", self.start)
         source = self.text[begin:] if stop < 0 else self.text[begin:stop]
         before, marked = source[: self.start - begin], source[self.start - begin : self.end - begin]
-        if len(source) > _LONGEST:
-            before, marked, source = _cropped(before, marked, source)
-        width = max(1, sum(map(_cells, marked)))
         gutter = f"{self.line:>3} | "
+        longest = _LONGEST if width is None else max(width - len(gutter) - 2 * len(_DOTS), _SHORTEST)
+        if sum(map(_cells, source)) > longest:
+            before, marked, source = _cropped(before, marked, source, longest)
+        carets = max(1, sum(map(_cells, marked)))
         # Tabs are kept in the padding so that the caret stands under its character.
         pad = "".join("\t" if c == "\t" else " " * _cells(c) for c in before)
         head = f"  {self.file}:{self.line}:{self.column}\n" if self.file else ""
-        return f"{head}{gutter}{source}\n{' ' * (len(gutter) - 2)}| {pad}{'^' * width}"
+        return f"{head}{gutter}{source}\n{' ' * (len(gutter) - 2)}| {pad}{'^' * carets}"
 
 
-#: Characters of a line that are shown at most; generated statements are one line of thousands.
-_LONGEST = 140
+#: Cells of a line that are shown at most where nobody knows how many there are, and at least on the narrowest terminal.
+#: Generated statements are one line of thousands.
+_LONGEST, _SHORTEST = 140, 20
 _DOTS = "..."
 
 
-def _cropped(before: str, marked: str, source: str) -> tuple[str, str, str]:
+def _cropped(before: str, marked: str, source: str, longest: int) -> tuple[str, str, str]:
     """What stands before the marked stretch, that stretch and its line, as far as they lie around its start."""
-    start = max(0, min(len(before) - _LONGEST // 2, len(source) - _LONGEST))
-    shown = source[start : start + _LONGEST]
+    at = list(accumulate(map(_cells, source), initial=0))  # the cell of each character
+    start = bisect_left(at, max(0, min(at[len(before)] - longest // 2, at[-1] - longest)))
+    stop = bisect_right(at, at[start] + longest) - 1
     head = _DOTS if start else ""
-    tail = _DOTS if start + _LONGEST < len(source) else ""
-    return head + before[start:], marked[: _LONGEST - (len(before) - start)], f"{head}{shown}{tail}"
+    tail = _DOTS if stop < len(source) else ""
+    return head + before[start:], marked[: stop - len(before)], f"{head}{source[start:stop]}{tail}"
 
 
 def _cells(character: str) -> int:
@@ -140,9 +154,13 @@ class Error(Exception):
         self.detail = detail
 
     def __str__(self) -> str:
+        return self.shown()
+
+    def shown(self, width: int | None = None) -> str:
+        """All that it says, on several lines; the line that `place` points at is cropped to `width` columns."""
         lines = [self.summary]
         if self.place is not None:
-            lines.append(str(self.place))
+            lines.append(self.place.shown(width))
         lines += [f"  {line}" for part in (self.reason, self.remedy) for line in part.splitlines()]
         lines += [f"  > {line}" for line in self.detail.splitlines()]
         return "\n".join(lines)

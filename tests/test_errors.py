@@ -86,6 +86,20 @@ def test_a_long_line_is_cropped_around_the_caret(at: int) -> None:
     assert len(whole) == len(carets) + len("...")
 
 
+@pytest.mark.parametrize("width", [1, 40, 80, 300])
+@pytest.mark.parametrize("letter", ["x", "漢"], ids=["narrow", "wide"])
+@pytest.mark.parametrize("at", [0, 60, 500, 996])
+def test_a_line_is_cropped_to_the_width_that_there_is(width: int, letter: str, at: int) -> None:
+    sql = letter * at + "here" + letter * (996 - at)
+    line, carets = place(sql, "here").shown(width).splitlines()
+    cells = [2 if c == "漢" else 1 for c in line]
+    assert sum(cells) <= max(width, 32)
+    assert sum(cells) >= max(width, 32) - 5, "no more is left out than has to be"
+    assert sum(cells[: line.index("here")]) == carets.index("^")
+    assert carets.count("^") == 4
+    assert place(sql[:20], letter if at else "here").shown(300).splitlines()[0] == f"  1 | {sql[:20]}"
+
+
 def test_line_and_column_count_from_one() -> None:
     at = place("one\ntwo three", "three")
     assert (at.line, at.column) == (2, 5)

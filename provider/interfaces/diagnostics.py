@@ -60,7 +60,8 @@ class Diagnostics:
 
     def error(self, error: Error) -> None:
         """An error with its place, reason and remedy."""
-        self._print(self._painted(f"{type(error).__name__}:", "1;31") + " " + visible_lines(str(error)))
+        told = error.shown(self._columns() if self._terminal else None)
+        self._print(self._painted(f"{type(error).__name__}:", "1;31") + " " + visible_lines(told))
 
     def exchange(self, exchange: Exchange) -> None:
         """A request that was sent."""

@@ -195,6 +195,14 @@ def test_progress_is_shown_on_a_terminal_and_cleared_before_output() -> None:
     assert text.endswith("\r\x1b[Kn\n0\n(1 row, 4 requests)\n")
 
 
+@pytest.mark.parametrize("columns", [60, 250])
+def test_an_error_shows_as_much_of_a_long_line_as_the_terminal_takes(columns: int) -> None:
+    sql = f"SELECT '{'x' * 400}' AS a, no_such_column AS b, '{'y' * 400}' AS c"
+    _, line, carets, *_ = in_terminal(columns, "query", sql).splitlines()
+    assert len(line) == columns
+    assert line[carets.index("^") :].startswith("no_such_column")
+
+
 def test_the_bytes_on_a_narrow_terminal(tmp_path: Path) -> None:
     file = tmp_path / "out.csv"
     with Emulator(latency=0.3) as slow, file.open("wb") as out:
