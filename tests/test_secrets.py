@@ -16,8 +16,9 @@ from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProces
 
 import provider
 from provider.emulator.chaos import FAULTS, Chaos, at
-from provider.interfaces.cli import FORMATS, cli
+from provider.interfaces.cli import cli
 from provider.interfaces.diagnostics import Diagnostics
+from provider.interfaces.output import FORMATS
 from provider.rest.auth.redaction import spellings
 from provider.rest.auth.secret import Secret
 from tests.rest.shop import LIST, connect

@@ -24,9 +24,6 @@ if TYPE_CHECKING:
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
-FORMATS = ("table", "csv", "json", "jsonl", "markdown")
-#: Characters of a table's value that a terminal shows, unless --max-width says otherwise.
-TERMINAL_WIDTH = 60
 pass_diagnostics = click.make_pass_decorator(Diagnostics)
 
 
@@ -133,9 +130,7 @@ def cli(ctx: click.Context, debug: bool) -> None:
 @cli.command()
 @click.argument("sql", required=False)
 @click.option("-f", "--file", "script", type=click.File(encoding="utf-8"), help="Read the SQL from a file; - is stdin.")
-@click.option(
-    "-o", "--output", "format_name", type=click.Choice(FORMATS), default="table", show_default=True, help="Format."
-)
+@output.format_option
 @click.option(
     "-p",
     "--param",
@@ -239,7 +234,7 @@ def cli(ctx: click.Context, debug: bool) -> None:
     "--max-width",
     type=click.IntRange(min=0),
     metavar="N",
-    help=f"Cut longer values of a table; 0 does not. Default: {TERMINAL_WIDTH} on a terminal, otherwise 0.",
+    help=f"Cut longer values of a table; 0 does not. Default: {output.TERMINAL_WIDTH} on a terminal, otherwise 0.",
 )
 @pass_diagnostics
 def query(
@@ -292,7 +287,7 @@ def query(
     values = dict(parameters)
     width = 0
     if max_width is None:
-        max_width, width = (TERMINAL_WIDTH, output.width()) if output.is_terminal() else (0, 0)
+        max_width, width = output.widths()
     style = Style(header=not no_header, null=null, max_width=max_width, width=width)
     script = fill(text, values)
     # Line ends in front of a statement keep its lines' numbers in the script.

@@ -30,7 +30,14 @@ class _Rows(click.ParamType[tuple[int, ...]]):
 @click.option("--done", type=_Rows(), metavar="ROWS", help="These rows of unknown outcome are there.")
 @click.option("--not-done", type=_Rows(), metavar="ROWS", help="These rows of unknown outcome are not there.")
 @click.option("--statement", type=click.IntRange(min=1), metavar="N", help="Whose rows; the writes are counted from 1.")
-def journal(file: str, done: tuple[int, ...] | None, not_done: tuple[int, ...] | None, statement: int | None) -> None:
+@output.format_option
+def journal(
+    file: str,
+    done: tuple[int, ...] | None,
+    not_done: tuple[int, ...] | None,
+    statement: int | None,
+    format_name: str,
+) -> None:
     """List what a journal of writes knows, or settle rows of unknown outcome.
 
     A journal is what `apiql query --resume FILE` keeps. ROWS are numbers and ranges: 7,12-15.
@@ -47,4 +54,5 @@ def journal(file: str, done: tuple[int, ...] | None, not_done: tuple[int, ...] |
         numbers = ("statement", "row", "status")
         columns = [Column(n, "BIGINT" if n in numbers else "VARCHAR") for n in names]
         rows = [tuple(getattr(e, n) for n in names) for e in kept if statement in (None, e.statement)]
-        FORMATS["table"](columns, iter([rows]), write, Style(null=""))
+        max_width, width = output.widths()
+        FORMATS[format_name](columns, iter([rows]), write, Style(null="", max_width=max_width, width=width))

@@ -9,10 +9,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import ParamSpec
 
+import click
+
 from provider.errors import OperationalError
 from provider.interfaces.values import visible_lines
 
 P = ParamSpec("P")
+FORMATS = ("table", "csv", "json", "jsonl", "markdown")
+#: The option that names one of them, as `format_name`.
+format_option = click.option(
+    "-o", "--output", "format_name", type=click.Choice(FORMATS), default="table", show_default=True, help="Format."
+)
+#: Characters of a table's value that a terminal shows, unless something else is asked for.
+TERMINAL_WIDTH = 60
 #: What a shell reports of a program whose reader went away: 128 + SIGPIPE.
 READER_GONE = 141
 
@@ -22,9 +31,9 @@ def is_terminal() -> bool:
     return sys.stdout.isatty()
 
 
-def width() -> int:
-    """How many columns the terminal has that stdout is."""
-    return shutil.get_terminal_size().columns
+def widths() -> tuple[int, int]:
+    """How wide a table's value and its line may be on stdout; 0 stands for any width."""
+    return (TERMINAL_WIDTH, shutil.get_terminal_size().columns) if is_terminal() else (0, 0)
 
 
 @contextmanager

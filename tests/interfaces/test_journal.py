@@ -85,6 +85,11 @@ def test_the_journal_is_listed_and_told_what_somebody_found_out(
     listed = apiql("journal", str(file))
     assert f"POST /threads/{t}/messages" in listed.out
     assert "sent" in listed.out
+    assert json.loads(apiql("journal", str(file), "-o", "jsonl").out) == {
+        "statement": 1, "row": 1, "event": "sent", "request": f"POST /threads/{t}/messages",
+        "status": None, "id": None, "error": None,
+    }  # fmt: skip
+    assert apiql("journal", str(file), "-o", "csv").out.splitlines()[1] == f"1,1,sent,POST /threads/{t}/messages,,,"
     assert apiql("journal", str(file), "--done", "2").code == 1
     assert apiql("journal", str(file), "--done", "one").code == 2
     assert "done" in apiql("journal", str(file), "--done", "1").out

@@ -16,8 +16,8 @@ import pytest
 
 from provider.emulator import Emulator
 from provider.errors import PartlyDone
-from provider.interfaces.cli import FORMATS
 from provider.interfaces.diagnostics import Diagnostics
+from provider.interfaces.output import FORMATS
 
 from .conftest import ROOT, Api, Ran, Run
 
