@@ -24,6 +24,8 @@ from provider.sql.scanner import Text
 
 #: Plans a query of ours.
 PlanQuery = Callable[[str], Plan]
+#: Statements of the way back that an error lists; apiql.last_writes has all.
+LISTED = 10
 #: What an error of COMMIT says of DuckDB's part.
 ROLLED_BACK = "Local changes are rolled back."
 #: By row of a write, values of its object as they were before, by parameter.
@@ -97,11 +99,17 @@ def stopped(collected: Sequence[Collected], failed: Dispatch, rows: Sequence[Wri
 
 
 def way_back(collected: Sequence[Collected], rows: Sequence[WriteReport]) -> str:
-    """What undoes the rows that were done, newest first, and what nothing undoes."""
+    """What undoes the rows that were done, newest first and of many only the newest, and what nothing undoes."""
     lines: list[str] = []
     back = [row.inverse for row in reversed(rows) if row.inverse is not None]
     if back:
-        lines += ["To undo what was done, run:", *(f"  {statement};" for statement in back)]
+        lines += ["To undo what was done, run:", *(f"  {statement};" for statement in back[:LISTED])]
+    if len(back) > LISTED:
+        lines += [
+            f"  ... and {len(back) - LISTED:,} more, which apiql.last_writes has in this order "
+            "(--last-writes FILE on the command line):",
+            "  SELECT inverse FROM apiql.last_writes WHERE inverse IS NOT NULL ORDER BY statement DESC, row DESC",
+        ]
     for number, c in enumerate(collected, 1):
         own = [row for row in rows if row.statement == number]
         if c.caveat and any(row.inverse for row in own):

@@ -6,11 +6,12 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TextIO, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Literal, TextIO, TypeVar
 
 import click
 
 from provider import __version__
+from provider.errors import Error
 from provider.interfaces import output
 from provider.interfaces.diagnostics import Diagnostics
 from provider.interfaces.journal import journal
@@ -318,7 +319,7 @@ def query(
         replay=replay,
     )
     with connection, output.stdout() as write:
-        session = _Session(connection, diagnostics, write, format_name, style)
+        session = _Session(connection, diagnostics, write, format_name, style, keeps=last_writes is None)
         try:
             for number, statement in enumerate(found, 1):
                 try:
@@ -347,10 +348,21 @@ def _accounts(named: Sequence[tuple[str, str, str]], manifests: Sequence[Path]) 
 
 
 class _Session:
-    """Runs statements and prints what they give."""
+    """Runs statements and prints what they give.
+
+    Args:
+        keeps: whether a way back that is too long for an error is kept in a file, since nothing else keeps it.
+    """
 
     def __init__(
-        self, connection: Connection, diagnostics: Diagnostics, write: Write, format_name: str, style: Style
+        self,
+        connection: Connection,
+        diagnostics: Diagnostics,
+        write: Write,
+        format_name: str,
+        style: Style,
+        *,
+        keeps: bool,
     ) -> None:
         from provider.interfaces import render
 
@@ -362,6 +374,7 @@ class _Session:
         # Tables of several statements are divided for the eye; formats for machines have nothing between them.
         self._gap = "\n" if format_name in ("table", "markdown") else ""
         self._style = style
+        self._keeps = keeps
         self._printed = False
 
     def preview(self, statement: str, values: Mapping[str, str]) -> None:
@@ -369,7 +382,12 @@ class _Session:
         self._write(self._connection.dry_run(statement, values).rstrip("\n") + "\n")
 
     def run(self, statement: str, values: Mapping[str, str]) -> None:
-        cursor = self._connection.execute(statement, values)
+        cursor = self._connection.cursor()
+        try:
+            cursor.execute(statement, values)
+        except Error as error:
+            self._keep(error, cursor)
+            raise
         if cursor.description is None:
             self._diagnostics.note(cursor.message)
             return
@@ -387,13 +405,26 @@ class _Session:
             message = self._connection.execute("ROLLBACK").message
             self._diagnostics.warning(f"the script ended within a transaction: {message}")
 
-    def account(self, file: TextIO) -> None:
+    def account(self, file: IO[str]) -> None:
         """Write down what became of each row of the last write."""
         from provider.interfaces.render import Style, csv
 
         cursor = self._connection.execute("SELECT * FROM apiql.last_writes")
         csv(_columns(cursor), _batches(cursor), file.write, Style())
         file.flush()
+
+    def _keep(self, error: Error, cursor: Cursor) -> None:
+        """Put the way back into a file where the error has only a part of it: the tables end with the command."""
+        from tempfile import NamedTemporaryFile
+
+        from provider.engine.undoing import LISTED
+
+        if self._keeps and sum(1 for row in cursor.report.writes if row.inverse is not None) > LISTED:
+            with NamedTemporaryFile(
+                "w", encoding="utf-8", prefix="apiql-last-writes-", suffix=".csv", delete=False
+            ) as file:
+                self.account(file)
+            error.remedy += f"\nFor this command it is kept in {file.name}"
 
     def _print_text(self, cursor: Cursor) -> None:
         """A text in pieces, as it comes; and what became of the operation that wrote it."""
@@ -529,7 +560,6 @@ def check(diagnostics: Diagnostics, paths: tuple[Path, ...]) -> None:
     PATH is a folder of providers, one provider's folder, or a file. Mistakes are told on stderr, for all paths.
     """
     from provider.catalog import loader
-    from provider.errors import Error
 
     failure: Error | None = None
     with output.stdout() as write:

@@ -52,6 +52,26 @@ def test_the_file_of_outcomes_has_the_way_back_of_a_commit(query: Run, api: Api,
     assert api.get(f"/threads/{t}/messages")["data"] == []
 
 
+def test_a_long_way_back_is_shown_in_part_and_kept_whole(query: Run, api: Api, tmp_path: Path) -> None:
+    t = api.post("/threads", json={})["id"]
+    insert = "INSERT INTO openai.assistants.messages (thread_id, role, content) SELECT '{}', 'user', 'x' FROM range({})"
+    script = f"BEGIN; {insert.format(t, 30)}; {insert.format('thread_none', 1)}; COMMIT"
+    failed = query(script)
+    assert failed.code == 5
+    assert failed.err.count("DELETE FROM") == 10
+    assert "    ... and 20 more, which apiql.last_writes has in this order" in failed.err
+    kept = Path(failed.err.partition("For this command it is kept in ")[2].splitlines()[0])
+    undo, order = tmp_path / "undo.sql", "ORDER BY statement DESC, row DESC"
+    lines = f"SELECT inverse || ';' FROM '{kept}' WHERE inverse IS NOT NULL {order}"
+    assert query(f"COPY ({lines}) TO '{undo}' (HEADER false, QUOTE '')").code == 0
+    assert undo.read_text().splitlines()[:10] == [x[4:] for x in failed.err.splitlines() if x.startswith("    DELETE")]
+    assert query("-f", str(undo)).code == 0
+    assert api.get(f"/threads/{t}/messages")["data"] == []
+    kept.unlink()
+    asked_for = query(script, "--last-writes", str(tmp_path / "outcomes.csv"))
+    assert "is kept in" not in asked_for.err
+
+
 def test_a_script_that_writes_nothing_leaves_a_file_without_rows(query: Run, tmp_path: Path) -> None:
     file = tmp_path / "outcomes.csv"
     assert query("SELECT no_such_column", "--last-writes", str(file)).code == 1
