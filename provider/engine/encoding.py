@@ -17,6 +17,8 @@ from provider.errors import DataError
 from provider.rest.exact import Json, canonical, exact, read, written
 
 _WHOLE_NUMBER = re.compile(r"\s*[+-]?\d+\s*")
+#: What DuckDB calls what has no form in JSON.
+_KINDS = {bytes: "BLOB", dt.timedelta: "INTERVAL"}
 #: A whole number with more digits is no integer that an API could mean.
 _DIGITS = 40
 
@@ -39,9 +41,18 @@ def encode(parameter: Parameter, value: object, resource: str, kind: DuckDBPyTyp
         found = _value(parameter, value, kind)
         _check(parameter, found)
     except ValueError as e:
-        shown = str(value) if len(str(value)) <= 80 else str(value)[:77] + "..."
-        raise DataError(f"{resource}: {parameter.name} cannot be {shown!r}: {e}") from None
+        raise DataError(f"{resource}: {parameter.name} cannot be {_shown(value)}: {e}") from None
     return found
+
+
+def _shown(value: object) -> str:
+    """A value for an error: text in quotes, all else as JSON, and not all of what is long."""
+    try:
+        text = value if isinstance(value, str) else written(_plain(value)).decode()
+    except ValueError:
+        text = str(value)
+    short = text if len(text) <= 80 else text[:77] + "..."
+    return repr(short) if isinstance(value, str) else short
 
 
 def is_same(parameter: Parameter, value: Json, current: object, kind: DuckDBPyType) -> bool:
@@ -131,7 +142,7 @@ def _plain(value: object) -> Json:
             return {_whole(str(k)): _plain(v) for k, v in value.items()}
         case list() | tuple():
             return [_plain(v) for v in value]
-    raise ValueError(f"a value of the type {type(value).__name__} has no JSON form")
+    raise ValueError(f"a value of the type {_KINDS.get(type(value), type(value).__name__)} has no JSON form")
 
 
 def _whole(text: str) -> str:

@@ -53,13 +53,16 @@ def check_filter(plan: WritePlan, guard: Guard) -> None:
     """Stop a change of every object.
 
     Raises:
-        Guarded: no WHERE, and nobody allowed that.
+        Guarded: no WHERE, or ON of a MERGE that says nothing of the target, and nobody allowed that.
     """
-    if plan.verb in _CHANGES and plan.unfiltered and not guard.unfiltered:
+    if plan.unfiltered and not guard.unfiltered:
+        without, add = ("a condition on it", "Name its columns in ON")
+        if plan.verb != "MERGE":
+            without, add = ("WHERE", "Add a WHERE clause")
         raise Guarded(
-            f"{plan.verb} on {plan.resource.id} without WHERE would change every object",
+            f"{plan.verb} on {plan.resource.id} without {without} would change every object",
             place=plan.place,
-            remedy="Add a WHERE clause, or allow it with --yes (provider.connect(unfiltered_writes=True)).",
+            remedy=f"{add}, or allow it with --yes (provider.connect(unfiltered_writes=True)).",
         )
 
 
@@ -74,7 +77,7 @@ def check_whole(plan: WritePlan, *, truncated: bool) -> None:
             f"{plan.verb} on {plan.resource.id} would rest on a list that was cut off",
             place=plan.place,
             reason="Nothing was sent: the rows behind max_pages are not known.",
-            remedy="Narrow WHERE, or raise max_pages in the manifest's pagination.",
+            remedy="Narrow what is read, or raise max_pages in the manifest's pagination.",
         )
 
 
@@ -86,11 +89,12 @@ def check_count(plan: WritePlan, guard: Guard, planned: Iterable[Planned]) -> No
     """
     count = sum(1 for p in planned if p.action.verb in _CHANGES and p.call is not None)
     if count > guard.max_writes:
+        narrow = "Narrow ON" if plan.verb == "MERGE" else "Narrow WHERE"
         raise Guarded(
             f"{plan.verb} would change {count:,} objects of {plan.resource.id}; the guard is {guard.max_writes:,}",
             place=plan.place,
             reason="Nothing was sent.",
-            remedy="Narrow WHERE, or raise the guard with --max-writes (provider.connect(max_writes=...)).",
+            remedy=f"{narrow}, or raise the guard with --max-writes (provider.connect(max_writes=...)).",
         )
 
 

@@ -51,7 +51,7 @@ class WritePlan:
 
     `source` gives a row a call. `chooses` says that its first column is the number of the row's action, or NULL
     for a row that nothing is done for; else all rows have the only action. `reads_first` says that the source
-    reads the target in order to find the rows; `unfiltered` that no WHERE limits them. `awaits` says that the
+    reads the target in order to find the rows; `unfiltered` that no condition limits them. `awaits` says that the
     operations that the calls begin are waited for, `text` that only the text of a stream is wanted.
     """
 

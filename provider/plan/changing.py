@@ -53,14 +53,17 @@ def plan_change(
         place=target.place,
         returning=returning,
         reads_first=not direct,
-        unfiltered=not _filters(tree.args.get("where"), table),
+        unfiltered=not says_something(tree.args.get("where"), target, table),
     )
 
 
-def _filters(where: exp.Where | None, table: exp.Table) -> bool:
-    """Whether WHERE says anything of the target."""
-    names = ("", table.alias_or_name.lower())
-    return where is not None and any(c.table.lower() in names for c in where.find_all(exp.Column))
+def says_something(condition: exp.Expr | None, target: Writable, table: exp.Table) -> bool:
+    """Whether a condition names a column of the target, without which it lets through all of its objects or none."""
+    if condition is None:
+        return False
+    alias = table.alias_or_name.lower()
+    columns = condition.find_all(exp.Column)
+    return any(c.table.lower() == alias or (not c.table and target.has_column(c.name)) for c in columns)
 
 
 def _constant_keys(

@@ -14,7 +14,7 @@ from sqlglot import exp
 from provider.catalog.catalog import Method, Parameter
 from provider.errors import BindError, NotSupportedError
 from provider.plan.actions import Action, WritePlan
-from provider.plan.changing import compared_with, keys_of
+from provider.plan.changing import compared_with, keys_of, says_something
 from provider.plan.clauses import (
     assignments,
     found_rows,
@@ -47,9 +47,13 @@ def plan_merge(tree: exp.Merge, table: exp.Table, target: Writable, names: Names
     if condition is None:
         raise NotSupportedError("MERGE takes ON, and no USING with columns", place=target.place)
     merge = _Merge(target, table, with_of(tree), sql(tree.args["using"]), sql(condition), keep=not _returns(tree))
+    unfiltered = False
     for when in tree.args["whens"].expressions:
         merge.when(when)
-    return merge.plan(tree, names)
+        changes = not isinstance(when.args["then"], exp.Insert) and when.args["then"].name.upper() != "DO NOTHING"
+        conditions = (condition, when.args.get("condition"))
+        unfiltered |= changes and not any(says_something(c, target, table) for c in conditions)
+    return replace(merge.plan(tree, names), unfiltered=unfiltered)
 
 
 def plan_upsert(tree: exp.Insert, table: exp.Table, target: Writable, names: Names) -> WritePlan:

@@ -101,6 +101,11 @@ class Writable:
         """The column that carries a path parameter in the resource's rows."""
         return self.resource.key_field(key.name) or key.name
 
+    def has_column(self, name: str) -> bool:
+        """Whether a name can mean a column of the resource: a field, or a parameter."""
+        resource = self.resource
+        return resource.field(name) is not None or any(m.parameter(name) is not None for m in resource.methods)
+
     def _parameter(self, method: Method, column: exp.Identifier) -> Parameter:
         found = method.parameter(column.name)
         if found is not None:

@@ -268,8 +268,9 @@ def parse_failure(query: Query) -> ParseError:
         end = sum(len(x) + 1 for x in lines[: line - 1]) + col
         width = len(first.get("highlight") or " ")
         description = str(first.get("description") or "not SQL").rstrip(".")
-        # sqlglot words some messages with its own class names.
+        # sqlglot words some messages with its own classes and tokens.
         description = re.sub(r" for <class '[\w.]*'>|<class '[\w.]*\.(\w+)'>", r"\1", description)
+        description = re.sub(r"<Token token_type: .*?, text: (.*?), line: .*>", r"\1", description)
         place = query.text.place(max(0, end - width), end)
         if found := misspelt(query.text, end):
             return found
@@ -285,6 +286,12 @@ def _write(text: Text, start: int) -> Statement:
     sql = text.sql
     replace = _replace(sql, start)
     if replace is not None:
+        if into := re.compile(r"REPLACE\s+(INTO)\b", re.IGNORECASE).match(sql, replace):
+            raise ParseError(
+                "syntax error: REPLACE takes no INTO",
+                place=text.place(*into.span(1)),
+                remedy="REPLACE has UPDATE's grammar: REPLACE provider.service.resource SET column = value WHERE ...",
+            )
         # Same grammar as UPDATE; the blank keeps every offset.
         sql = sql[:replace] + "UPDATE " + sql[replace + 7 :]
     query = _query(text, sql)
@@ -319,7 +326,7 @@ def _replace(sql: str, start: int) -> int | None:
 
 
 def _hints(sql: str) -> frozenset[str]:
-    found = (m[1].upper().split() for comment in comments(sql) if (m := _HINT.fullmatch(comment)))
+    found = (m[1].upper().replace(",", " ").split() for comment in comments(sql) if (m := _HINT.fullmatch(comment)))
     return frozenset(word for words in found for word in words)
 
 

@@ -85,6 +85,37 @@ def test_delete_with_order_and_limit(connection: Any, emulator: Emulator, team: 
 def test_a_where_about_the_other_table_only_does_not_limit_the_target(connection: Any, team: Any) -> None:
     with pytest.raises(errors.Guarded, match="without WHERE"):
         connection().execute("DELETE FROM openai.assistants.assistants a USING (SELECT 1 AS i) s WHERE s.i = 1")
+    with pytest.raises(errors.Guarded, match="without WHERE"):
+        connection().execute("DELETE FROM openai.assistants.assistants USING (SELECT 1 AS i) s WHERE i = 1")
+    with pytest.raises(errors.Guarded, match="without WHERE"):
+        connection().execute("DELETE FROM openai.assistants.assistants WHERE (SELECT max(i) FROM range(3) r(i)) = 2")
+
+
+@pytest.mark.parametrize(
+    ("condition", "clause"),
+    [
+        ("true", "WHEN MATCHED THEN DELETE"),
+        ("s.name = 'Ada'", "WHEN MATCHED THEN UPDATE SET model = 'new'"),
+        ("false", "WHEN NOT MATCHED BY SOURCE THEN DELETE"),
+        ("true", "WHEN NOT MATCHED THEN DO NOTHING WHEN MATCHED AND s.name = 'Ada' THEN DELETE"),
+    ],
+)
+def test_a_merge_whose_conditions_say_nothing_of_the_target_is_guarded(
+    connection: Any, emulator: Emulator, team: Any, condition: str, clause: str
+) -> None:
+    sql = "MERGE INTO openai.assistants.assistants a USING (VALUES ('Ada')) s(name) ON "
+    with pytest.raises(errors.Guarded, match=r"MERGE on openai\.assistants\.assistants without a condition"):
+        connection().execute(f"{sql}{condition} {clause}")
+    assert writes(emulator) == []
+    conn = connection(unfiltered_writes=True)
+    assert conn.execute(f"{sql}{condition} {clause}").rowcount >= 1
+
+
+def test_a_merge_may_say_behind_when_what_it_changes(connection: Any, emulator: Emulator, team: Any) -> None:
+    sql = """MERGE INTO openai.assistants.assistants a USING (SELECT 1) s ON true
+             WHEN MATCHED AND a.name = 'Bob' THEN DELETE"""
+    assert connection().execute(sql).rowcount == 1
+    assert writes(emulator) == [f"DELETE /assistants/{team['Bob']}"]
 
 
 def test_what_an_object_has_already_is_not_sent(connection: Any, emulator: Emulator, team: Any) -> None:
