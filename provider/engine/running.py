@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import duckdb
@@ -85,6 +85,16 @@ class Running:
         return found + [p for p in scan.echoes if p.name in bound and resource.key_field(p.name) is None]
 
     @property
+    def addressed(self) -> list[tuple[Parameter, str]]:
+        """The key fields that the path of one object tells, where its answer leaves them out, and their parameters."""
+        scan, resource = self.scan, self.scan.resource
+        if scan.method.is_list:
+            return []
+        keys = [(p, resource.key_field(p.name)) for p in scan.parameters if p.location == "path"]
+        read = {f.name for f in scan.fields}
+        return [(replace(p, name=key), p.name) for p, key in keys if key != p.name and key in read]
+
+    @property
     def synonyms(self) -> dict[str, str]:
         """Key parameters under their own names: parameter -> field."""
         resource = self.scan.resource
@@ -138,10 +148,12 @@ class Rows:
         used = {f.name for s in scans for f in s.fields}
         fields = [f for f in first.resource.fields if f.name in used]
         echoes = list({p.name: p for s in scans for p in s.echoes}.values())
+        addressed = list({p.name: (p, name) for s in scans for p, name in s.addressed}.values())
         name = f"{first.table}_shared" if numbered else first.table
         synonyms = {} if numbered else scans[0].synonyms
-        echoed = [*echoes, NUMBER] if numbered else echoes
+        echoed = [*echoes, *(p for p, _ in addressed), *([NUMBER] if numbered else [])]
         self._echoes = echoes
+        self._sent = [(p.name, p.type) for p in echoes] + [(name, p.type) for p, name in addressed]
         self._table = StagedTable(
             duck,
             name,
@@ -174,7 +186,7 @@ class Rows:
 
     def echo(self, values: dict[str, Json]) -> tuple[object, ...]:
         """What the rows of a call show of its values."""
-        return tuple(sent(values[p.name], p.type) for p in self._echoes)
+        return tuple(sent(values[name], type_) for name, type_ in self._sent)
 
     @property
     def echoed(self) -> list[str]:

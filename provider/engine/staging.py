@@ -270,7 +270,9 @@ class Stage:
         )
 
     def _wrong_page(self, number: int, body: bytes, refused: Exception) -> DataError:
-        if isinstance(refused, RecursionError):
+        if not body.strip():
+            reason = "It is no JSON text: the answer has no body."
+        elif isinstance(refused, RecursionError):
             reason = "It nests too deep."
         elif isinstance(refused, msgspec.ValidationError):
             reason = f"{self._declared} {refused}"

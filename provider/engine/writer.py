@@ -9,7 +9,7 @@ import duckdb
 import msgspec
 from duckdb.sqltypes import DuckDBPyType
 
-from provider.catalog.catalog import Parameter
+from provider.catalog.catalog import Method, Parameter
 from provider.catalog.loader import Catalog
 from provider.engine.cache import Cache, Scope
 from provider.engine.cursor import Result
@@ -314,7 +314,10 @@ class Writer:
             values, echoes = {p.row: p.values for p in dispatch.planned}, _addressed(plan)
             table.append(
                 [
-                    Page(letter.body or b"{}", tuple(sent(values[letter.row].get(name), p.type) for p, name in echoes))
+                    Page(
+                        letter.body or _nothing(letter.method),
+                        tuple(sent(values[letter.row].get(name), p.type) for p, name in echoes),
+                    )
                     for letter in dispatch.done
                 ]
             )
@@ -322,6 +325,14 @@ class Writer:
             done = f"{len(dispatch.done)} of {len(dispatch.letters)} writes were carried out"
             what = f"{done}; only the answers cannot be read."
             raise DataError(e.summary, place=plan.place, reason=f"{e.reason} {what}".strip(), detail=e.detail) from None
+
+
+def _nothing(method: Method) -> bytes:
+    """What stands for an answer without a body, as a 204 is: an object of which nothing is told, or an empty list."""
+    body: dict[str, object] | list[object] = [] if method.is_list else {}
+    for key in reversed(method.rows):
+        body = {key: body}
+    return msgspec.json.encode(body)
 
 
 def _addressed(plan: WritePlan) -> list[tuple[Parameter, str]]:

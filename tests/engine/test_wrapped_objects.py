@@ -31,6 +31,7 @@ resources:
         http: POST /plants/{plant_id}/water
         row: $.data.done
         returns: {litres: {type: number}}
+      prune_plants: {sql: EXEC, http: POST /plants/prune, rows: $.data, returns: {id: {type: integer}}}
 """
 
 
@@ -120,3 +121,56 @@ def test_an_object_without_any_declared_field_is_an_error_and_no_row_of_nulls(
         bare.execute(sql).fetchall()
     for word in words:
         assert word in str(raised.value)
+
+
+def silent(request: Seen) -> Reply:
+    """An API that tells nothing of what it did, and leaves the key out of an object that is asked for by it."""
+    return Reply(200, {"data": {"name": "Rose"}}) if request.path == "/plants/3" else Reply(204, b"")
+
+
+@pytest.fixture
+def terse(tmp_path: Path) -> Iterator[provider.Connection]:
+    (tmp_path / "garden.yaml").write_text(MANIFEST, encoding="utf-8")
+    with (
+        web_server(silent) as server,
+        provider.connect(manifests=[str(tmp_path)], base_urls={"garden": server.url}) as connection,
+    ):
+        yield connection
+
+
+@pytest.mark.parametrize(
+    ("sql", "rows"),
+    [
+        ("INSERT INTO garden.beds.plants (name) VALUES ('Iris') RETURNING id, name", [(None, None)]),
+        ("EXEC garden.beds.plants.water_plant @plant_id=3", [(None,)]),
+        ("EXEC garden.beds.plants.prune_plants", []),
+    ],
+)
+def test_where_an_answer_has_no_body_nothing_is_told_of_the_object(
+    terse: provider.Connection, sql: str, rows: list[tuple[object, ...]]
+) -> None:
+    assert terse.execute(sql).fetchall() == rows
+
+
+@pytest.mark.parametrize(
+    ("sql", "rows"),
+    [
+        ("SELECT * FROM garden.beds.plants WHERE id = 3", [(3, "Rose")]),
+        ("SELECT name FROM garden.beds.plants WHERE plant_id = 3", [("Rose",)]),
+        ("SELECT count(*) FROM garden.beds.plants WHERE plant_id = '3'", [(1,)]),
+        (
+            "SELECT a.name, b.id FROM garden.beds.plants a, garden.beds.plants b WHERE a.id = 3 AND b.id = a.id",
+            [("Rose", 3)],
+        ),
+    ],
+)
+def test_an_object_without_its_key_has_the_key_that_it_was_asked_for_by(
+    terse: provider.Connection, sql: str, rows: list[tuple[object, ...]]
+) -> None:
+    assert terse.execute(sql).fetchall() == rows
+
+
+def test_an_object_that_is_asked_for_and_has_no_body_is_an_error(terse: provider.Connection) -> None:
+    with pytest.raises(provider.DataError, match="declared shape") as raised:
+        terse.execute("SELECT name FROM garden.beds.plants WHERE id = 4")
+    assert raised.value.reason == "It is no JSON text: the answer has no body."
