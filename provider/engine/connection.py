@@ -160,6 +160,7 @@ class Connection:
 
         self._settings = settings
         self._progress = progress
+        tracing = None if tracing is None else tracing.of_connection()
         cassette = _cassette(replay, record, http_client)
 
         def new_client(observe: Callable[[Exchange], None], moved: Callable[[int], None]) -> Client:

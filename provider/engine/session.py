@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -49,6 +50,8 @@ from provider.sql.statements import Control, Describe, Exec, Explain, Query, Set
 
 if TYPE_CHECKING:
     from provider.rest.tracing import Tracing
+
+_WORD = re.compile("[A-Za-z]+")
 
 
 class Session:
@@ -145,7 +148,8 @@ class Session:
             yield
             return
         text = without_values(statement.text.sql)
-        with self._tracing.statement(text.partition(" ")[0].upper(), text) as span:
+        word = _WORD.search(text)
+        with self._tracing.statement(word[0].upper() if word is not None else "", text) as span:
             try:
                 yield
             finally:

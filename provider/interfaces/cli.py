@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from provider.engine.connection import Connection
     from provider.engine.cursor import Cursor
     from provider.interfaces.render import Column, Row, Style, Write
+    from provider.rest.tracing import Tracing
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -314,6 +315,7 @@ def query(
         waiting=diagnostics.waiting,
         trace=diagnostics.exchange if verbose else None,
         wire=diagnostics.wire if verbose > 1 else None,
+        tracing=_tracing(),
         har=har,
         record=record,
         replay=replay,
@@ -335,6 +337,17 @@ def query(
             session.end()
             if last_writes is not None:
                 session.account(last_writes)
+
+
+def _tracing() -> Tracing | None:
+    """What makes spans where OpenTelemetry is set up in this process already, as `opentelemetry-instrument` does."""
+    trace = sys.modules.get("opentelemetry.trace")
+    is_set_up = trace is not None and not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
+    if not is_set_up:
+        return None
+    import provider
+
+    return provider.Tracing()
 
 
 def _accounts(named: Sequence[tuple[str, str, str]], manifests: Sequence[Path]) -> dict[str, dict[str, dict[str, str]]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Tracing:
-    """Makes the spans of one connection.
+    """Makes spans; one may be given to any number of connections.
 
     Args:
         tracer_provider: where they go; OpenTelemetry's global one by default.
@@ -40,12 +41,16 @@ class Tracing:
         # Requests are sent on another thread than statements are run on, and a connection runs one at a time.
         self._statement: Span | None = None
 
+    def of_connection(self) -> Tracing:
+        """The same for one connection, whose requests belong to the statement that it runs."""
+        return copy(self)
+
     @contextmanager
     def statement(self, operation: str, text: str) -> Iterator[Span]:
         """The span of a statement.
 
         Args:
-            operation: its first word, `SELECT`.
+            operation: its first word, `SELECT`; '' for what begins with none.
             text: the statement with ? for its values.
         """
         attributes = {"db.system.name": "apiql", "db.operation.name": operation, "db.query.text": text}

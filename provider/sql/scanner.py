@@ -16,11 +16,15 @@ _LEXEMES = re.compile(
     | (?P<dollar>\$(?P<tag>[A-Za-z_]*)\$.*?\$(?P=tag)\$)
     | (?P<blank>\{\{\s*(?P<blank_name>[A-Za-z_][A-Za-z0-9_]*)\s*\}\})
     | (?P<question>\?)
-    | (?P<parameter>\$(?:[A-Za-z_]\w*|\d+))(?![\w$])
+    | (?P<parameter>(?<!\$)\$(?:[A-Za-z_]\w*|\d+))(?![\w$])
     | (?P<semicolon>;)
     """,
     re.VERBOSE | re.DOTALL,
 )
+#: What opens a text, a name or a comment that nothing closes.
+_UNCLOSED = re.compile(r"""['"]|/\*|\$[A-Za-z_]*\$""")
+#: What SET gives may be a bare word.
+_SETTING = re.compile(r"(SET\s(?:(?:SESSION|LOCAL|GLOBAL)\s)?[\w.]+\s?(?:=|TO\s)).*", re.IGNORECASE)
 _NUMBER = re.compile(r'(?P<name>"(?:""|[^"])*"|\$?[A-Za-z_]\w*)|\d[\w.]*')
 _BLANK = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 
@@ -133,10 +137,22 @@ def bare(sql: str) -> str:
 
 
 def without_values(sql: str) -> str:
-    """A statement in one line with ? for its values, and without its comments: it may be shown to anybody."""
+    """A statement in one line with ? for its values, and without its comments: it may be shown to anybody.
+
+    What follows a quote that nothing closes is a value, too: where the statement ends only a parser could guess.
+    """
     kept = {"name", "blank", "question", "parameter", "semicolon"}
-    text = _LEXEMES.sub(lambda m: m[0] if m.lastgroup in kept else " " if m["comment"] else "?", sql)
-    return " ".join(_NUMBER.sub(lambda m: m["name"] or "?", text).split())
+    parts, at = [], 0
+    for m in _LEXEMES.finditer(sql):
+        parts += [sql[at : m.start()], m[0] if m.lastgroup in kept else " " if m["comment"] else "?"]
+        at = m.end()
+    parts += [sql[at:], ""]
+    for n, between in enumerate(parts[::2]):
+        if (unclosed := _UNCLOSED.search(between)) is not None:
+            parts[2 * n :] = [between[: unclosed.start()], "?"]
+            break
+    text = " ".join(_NUMBER.sub(lambda m: m["name"] or "?", "".join(parts)).split())
+    return _SETTING.sub(r"\1 ?", text)
 
 
 def comments(sql: str) -> Iterator[str]:
