@@ -40,10 +40,11 @@ _PLAIN_HEADER = re.compile(
     r"content-(type|length|encoding)|accept(-encoding)?|date|user-agent|retry-after", re.IGNORECASE
 )
 _SECRET_PARAMETER = re.compile(
-    r"(api|access)[-_]?key(id)?|(access|auth|id|refresh)[-_]?token|client[-_]?secret|passw(or)?d|sig|signature"
-    r"|x-(amz|goog)-(signature|credential|security-token)",
+    r"(aws)?(api|access|subscription)[-_]?key([-_]?id)?|((access|auth|bearer|id|private|refresh|session)[-_]?)?token|jwt"
+    r"|(client[-_]?)?(assertion|secret)|passw(or)?d|sig|signature|x-(amz|goog)-(signature|credential|security-token)",
     re.IGNORECASE,
 )
+_PAIR = re.compile("(?<=[?&#])([^=&#]+)=([^&#>]*)")
 #: The names of recorded requests that are looked through for the one that was meant.
 _COMPARED = 500
 
@@ -164,7 +165,12 @@ class Recording:
             if _SECRET_HEADER.fullmatch(name) or (self._private and not _PLAIN_HEADER.fullmatch(name)):
                 return _HIDDEN
             text = redact(text, hidden)
-            return _url(text) if name.lower() == "location" else text
+            match name.lower():
+                case "location" | "content-location":
+                    return _url(text)
+                case "link":
+                    return re.sub("<[^>]*>", lambda link: _url(link[0]), text)
+            return text
 
         return tuple((name, value(name, text)) for name, text in headers)
 
@@ -244,16 +250,13 @@ class _Take:
 
 
 def _url(url: str, *, everything: bool = False) -> str:
-    """A URL without the values of parameters that are credentials by their name."""
-    head, mark, query = url.partition("?")
-    if not mark:
-        return url
+    """A URL without the values of parameters that are credentials by their name, in its query and behind its #."""
 
-    def shown(pair: str) -> str:
-        name, equals, _ = pair.partition("=")
-        return f"{name}={_HIDDEN}" if equals and (everything or _SECRET_PARAMETER.fullmatch(unquote(name))) else pair
+    def shown(pair: re.Match[str]) -> str:
+        is_secret = everything or _SECRET_PARAMETER.fullmatch(unquote(pair[1]))
+        return f"{pair[1]}={_HIDDEN}" if is_secret else pair[0]
 
-    return f"{head}?{'&'.join(map(shown, query.split('&')))}"
+    return _PAIR.sub(shown, url)
 
 
 # --- replaying --------------------------------------------------------------------------------------

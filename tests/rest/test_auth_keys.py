@@ -289,10 +289,20 @@ def test_every_spelling_of_a_secret_is_redacted() -> None:
         KEY,
         "k3y%2Fwith%2Bodd%3Dsigns",
         "k3y/with%2Bodd%3Dsigns",
+        "k3y%2fwith%2bodd%3dsigns",
+        r"k3y\/with+odd=signs",
+        r"k3y/with\u002Bodd=signs",
         base64.b64encode(KEY.encode()).decode(),
         pair,
     ):
         assert redact(f"<{form}>", hidden).replace("=", "") == "<***>", form
+    hidden = spellings([Secret("a<b&c'd\"e\\f")])
+    for form in (
+        r"a\u003cb\u0026c'd\"e\\f",
+        r"a\u003Cb\u0026c\u0027d\"e\\f",
+        "a&lt;b&amp;c&#x27;d&quot;e\\f",
+    ):
+        assert redact(form, hidden) == "***", form
 
 
 @pytest.mark.parametrize(

@@ -71,6 +71,34 @@ def test_a_recording_has_no_key_wherever_it_stands_or_is_echoed(tmp_path: Path, 
     assert len(entries(file)) == 1
 
 
+@pytest.mark.parametrize(
+    "written", [r"open\/sesame+1234", r"open/sesame\u002B1234", r"open/sesame\u002b1234", "open%2fsesame%2b1234"]
+)
+def test_a_recording_has_no_key_that_is_echoed_as_other_languages_write_it(tmp_path: Path, written: str) -> None:
+    text = f'{{"data": [{{"id": "o1", "state": "{written}"}}]}}'
+    file = tmp_path / "session.har"
+    shop = lambda _: Reply(body=text.encode())  # noqa: E731
+    with web_server(shop) as server, connect(tmp_path, server.url, BEARER, ENVIRON, har=file) as conn:
+        conn.execute(LIST).fetchall()
+    (entry,) = entries(file)
+    assert entry["response"]["content"]["text"] == '{"data": [{"id": "o1", "state": "***"}]}'
+
+
+def test_links_of_a_recording_have_no_credentials_of_others(tmp_path: Path) -> None:
+    said = {
+        "Link": "<http://files/a?token=gone&page=2>; rel=next, <http://files/b?jwt=gone>; rel=x",
+        "Content-Location": "http://files/a?Signature=gone&AWSAccessKeyId=gone&page_token=stays#id_token=gone",
+    }
+    file = tmp_path / "session.har"
+    shop = lambda _: Reply(body={"data": []}, headers=said)  # noqa: E731
+    with web_server(shop) as server, connect(tmp_path, server.url, BEARER, ENVIRON, har=file) as conn:
+        conn.execute(LIST).fetchall()
+    (entry,) = entries(file)
+    told = {h["name"]: h["value"] for h in entry["response"]["headers"]}
+    assert told["Link"] == "<http://files/a?token=***&page=2>; rel=next, <http://files/b?jwt=***>; rel=x"
+    assert told["Content-Location"] == ("http://files/a?Signature=***&AWSAccessKeyId=***&page_token=stays#id_token=***")
+
+
 def test_the_bodies_of_an_exchange_for_a_token_are_left_out(tmp_path: Path) -> None:
     def shop(request: Seen) -> Reply:
         return Reply(body={"access_token": "token-abcdef"}) if request.path == "/token" else orders(request)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
+import re
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 from urllib.parse import quote, quote_plus
@@ -23,14 +25,21 @@ def spellings(secrets: Iterable[Secret]) -> tuple[str, ...]:
 
 
 def _forms(text: str) -> Iterator[str]:
-    """As it is, as it stands in a URL, a form and a JSON string, and in base64."""
+    """As it is, as it stands in a URL, a form, a JSON string and a web page, and in base64."""
     if len(text) < _SHORTEST:
         return
     yield text
-    yield quote(text, safe="")
-    yield quote(text)
-    yield quote_plus(text)
-    yield json.dumps(text)[1:-1]
+    for in_url in (quote(text, safe=""), quote(text), quote_plus(text)):
+        yield in_url
+        yield re.sub("%..", lambda found: found[0].lower(), in_url)
+    in_json = json.dumps(text)[1:-1]
+    yield in_json
+    # PHP escapes slashes; .NET and Go escape what could end a script, in digits of either case.
+    yield in_json.replace("/", "\\/")
+    for escaped in (r"[&'+<>`]", "[&<>]"):
+        yield re.sub(escaped, lambda found: f"\\u{ord(found[0]):04X}", in_json)
+        yield re.sub(escaped, lambda found: f"\\u{ord(found[0]):04x}", in_json)
+    yield html.escape(text)
     for encoded in (base64.b64encode(text.encode()), base64.urlsafe_b64encode(text.encode())):
         yield encoded.decode().rstrip("=")
 
