@@ -16,7 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from hashlib import blake2b
 
 import duckdb
@@ -31,12 +31,16 @@ from provider.rest.request import Call
 ROOM = 256 * 2**20
 _TABLES = """
     CREATE SCHEMA IF NOT EXISTS apiql_cache;
-    CREATE TABLE IF NOT EXISTS apiql_cache.state AS SELECT $1::BLOB AS salt, 0::BIGINT AS drops;
+    CREATE TABLE IF NOT EXISTS apiql_cache.state AS SELECT $1::BLOB AS salt, 0::BIGINT AS drops, $2::VARCHAR AS layout;
     CREATE TABLE IF NOT EXISTS apiql_cache.units (
         id BIGINT, key VARCHAR, provider VARCHAR, resource VARCHAR, path VARCHAR,
         read_at DOUBLE, good_for DOUBLE, used_at DOUBLE, bytes BIGINT, shows_changes BOOLEAN);
     CREATE TABLE IF NOT EXISTS apiql_cache.pages (unit BIGINT, number BIGINT, answer VARCHAR, body BLOB);
 """
+#: What the tables are and what stands in them, which another version of ApiQL may have otherwise.
+_LAYOUT = blake2b(
+    repr((_TABLES, *([(f.name, f.type) for f in fields(kept)] for kept in (Answer, Call)))).encode(), digest_size=8
+).hexdigest()
 #: Bytes of units that are gone after which their place is given back.
 _SPILT = 16 * 2**20
 #: Changes wait for each other: DuckDB would refuse the second of two at a time, and one process has the file.
@@ -124,7 +128,7 @@ class Cache:
         with _CHANGING:
             duck.execute(_TABLES.split(";", 1)[0])
             for sql in _TABLES.split(";")[1:-1]:
-                duck.execute(sql, [os.urandom(16)] if "$1" in sql else None)
+                duck.execute(sql, [os.urandom(16), _LAYOUT] if "$1" in sql else None)
         return Snapshot(duck.cursor(), self.clock())
 
     def keep(self, units: Sequence[Unit], drops: int) -> None:
@@ -173,8 +177,9 @@ class Cache:
         A transaction that still sees them may forbid that; then the next one does it.
         """
         if self._gone > _SPILT:
+            duck = self._opened()
             with _CHANGING, suppress(duckdb.Error):
-                self._opened().execute("CHECKPOINT")
+                duck.execute("CHECKPOINT")
                 self._gone = 0
 
     def close(self) -> None:
@@ -186,14 +191,15 @@ class Cache:
     def _opened(self) -> duckdb.DuckDBPyConnection:
         if self._duck is None:
             self._duck = self._main.cursor() if self._in_file else duckdb.connect(":memory:")
+            with _CHANGING:
+                _drop_other_layout(self._duck)
         return self._duck
 
     def _drop(self, condition: str, values: list[object]) -> None:
         """Drop units, also of a cache that is off now; where there never was one there is nothing to do."""
         if self._duck is None and not self._in_file:
             return
-        there = "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'apiql_cache' AND database_name = current_database()"
-        if self._opened().execute(there).fetchone() is None:
+        if not _is_there(self._opened()):
             return
         with self._change() as duck:
             duck.execute("UPDATE apiql_cache.state SET drops = drops + 1")
@@ -281,6 +287,24 @@ class Snapshot:
     def close(self) -> None:
         """Give it up."""
         self._duck.close()
+
+
+def _is_there(duck: duckdb.DuckDBPyConnection) -> bool:
+    """Whether the database has tables of a cache."""
+    sql = "SELECT 1 FROM duckdb_tables() WHERE schema_name = 'apiql_cache' AND database_name = current_database()"
+    return duck.execute(sql).fetchone() is not None
+
+
+def _drop_other_layout(duck: duckdb.DuckDBPyConnection) -> None:
+    """Drop the tables of another version of ApiQL with what is in them, which can be read anew."""
+    if not _is_there(duck):
+        return
+    try:
+        found = duck.execute("SELECT layout FROM apiql_cache.state").fetchall()
+    except (duckdb.CatalogException, duckdb.BinderException):
+        found = []
+    if found != [(_LAYOUT,)]:
+        duck.execute("DROP SCHEMA apiql_cache CASCADE")
 
 
 def told(answer: Answer) -> str:

@@ -768,6 +768,33 @@ def test_tables_that_somebody_dropped_are_made_again(world: World) -> None:
     assert conn.execute(ALL).report.cached == 1
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ALTER TABLE apiql_cache.units DROP COLUMN good_for",
+        "ALTER TABLE apiql_cache.state DROP COLUMN layout",
+        "UPDATE apiql_cache.state SET layout = 'of another version'",
+        "DELETE FROM apiql_cache.state",
+        "DROP TABLE apiql_cache.state",
+    ],
+)
+@pytest.mark.parametrize("first", [ALL, "DELETE FROM shop.s.items WHERE item_id = 'i0'"])
+def test_tables_of_another_version_are_made_anew(world: World, change: str, first: str) -> None:
+    file = str(world.folder / "kept.duckdb")
+    with world.connect(file) as conn:
+        conn.execute(ALL)
+    with duckdb.connect(file) as duck:
+        if "good_for" in change:  # a version before there was a mark
+            duck.execute("ALTER TABLE apiql_cache.state DROP COLUMN layout")
+        duck.execute(change)
+    world.sent()
+    conn = world.connect(file)
+    conn.execute(first)
+    rows = conn.execute(ALL).fetchall()
+    assert len(world.sent()) >= 3
+    assert (conn.execute(ALL).fetchall(), world.sent()) == (rows, [])
+
+
 def unit(key: str, size: int = 10, path: str = "/items", read_at: float = 0.0) -> Unit:
     answer = Answer(Call("GET", path, (), None, f"GET {path}"), b"x" * size)
     return Unit(key, "shop", "shop.s.items", path, read_at, math.inf, (answer,), shows_changes=False)
