@@ -9,7 +9,7 @@ from sqlglot import exp
 from provider.catalog.catalog import Method, Resource, spelling
 from provider.errors import BindError, NotSupportedError, Place, did_you_mean
 from provider.plan.blocks import Block, Cte, Join, Relation, Tree, leaves, narrowed
-from provider.plan.claims import Among, Equal, claims, conjuncts
+from provider.plan.claims import claims, conjuncts, valued
 from provider.plan.grouping import is_of_groups
 from provider.plan.names import Names, quoted_path
 from provider.plan.outputs import given_names
@@ -151,13 +151,7 @@ class Binder:
 
     def _present(self, block: Block) -> set[Relation]:
         """The relations that have a row in each row of the result, since WHERE compares a column of theirs."""
-        sides: list[exp.Expr] = []
-        for claim in claims(block.where):
-            if isinstance(claim, Equal):
-                sides += [claim.left, claim.right]
-            elif isinstance(claim, Among):
-                sides.append(claim.item)
-        found = [resolve(c, block) for s in sides if isinstance(c := s.unnest(), exp.Column)]
+        found = [resolve(c, block) for c in valued(claims(block.where)) if isinstance(c, exp.Column)]
         return {f[0] for f in found if f is not None and f[0].block is block}
 
     def _join(self, left: Tree | None, join: exp.Join, block: Block, scope: dict[str, Cte]) -> Tree:

@@ -15,6 +15,7 @@ from provider.catalog.types import FieldType
 from provider.plan.binder import Binder
 from provider.plan.blocks import Block, Relation, column_of
 from provider.plan.claims import (
+    Alike,
     Among,
     Claim,
     Either,
@@ -198,8 +199,8 @@ class Bindings:
     def _facts_of(self, relation: Relation) -> list[Fact]:
         """The held predicates as `column = source`, both ways for `column = column`."""
         if id(relation) not in self._facts:
-            held = claims(relation.block.held(relation))
-            self._facts[id(relation)] = [f for c in held for f in self._fact(c, _View(relation.block, relation))]
+            view = _View(relation.block, relation)
+            self._facts[id(relation)] = [f for c in relation.block.claims(relation) for f in self._fact(c, view)]
         return self._facts[id(relation)]
 
     def _fact(self, claim: Claim, view: _View) -> Iterator[Fact]:
@@ -207,6 +208,11 @@ class Bindings:
             case Equal(left, right):
                 yield from self._equality(left, right, view)
                 yield from self._equality(right, left, view)
+            case Alike(left, right):
+                # Both NULL is no equality, but where one of them never is, neither is the other.
+                if self._is_valued(left, view) or self._is_valued(right, view):
+                    yield from self._equality(left, right, view)
+                    yield from self._equality(right, left, view)
             case Among():
                 yield from self._membership(claim, view)
             case Either():
@@ -215,7 +221,7 @@ class Bindings:
                 nested = self._opened(query)
                 if nested is not None:
                     yield from self._inside(nested)
-            case Valued(query):
+            case Valued(exp.Subquery() as query):
                 nested = self._aggregated(query)
                 if nested is not None:
                     yield from self._inside(nested)
@@ -255,7 +261,7 @@ class Bindings:
 
     def _inside(self, nested: Block) -> Iterator[Fact]:
         """What holds in some row of a nested block."""
-        for claim in claims(nested.always()):
+        for claim in nested.claims():
             if not isinstance(claim, Never):
                 yield from self._fact(claim, _View(nested))
 
@@ -326,10 +332,7 @@ class Bindings:
 
     def _disjunction(self, claim: Either, view: _View) -> Iterator[Fact]:
         """A column is bound by an OR when each branch binds it."""
-        branches = [self._branch(b, view) for b in claim.branches if Never() not in b]
-        if not branches:
-            yield from self._fact(Never(), view)
-            return
+        branches = [self._branch(b, view) for b in claim.branches]
         for slot in branches[0]:
             if not all(slot in b for b in branches):
                 continue
@@ -365,6 +368,11 @@ class Bindings:
         if "merged" in node.meta:
             return self._merged(node, view)
         return None
+
+    def _is_valued(self, node: exp.Expr, view: _View) -> bool:
+        """Whether an expression is a column that has a value in each row."""
+        slot = self._slot(node, view)
+        return slot is not None and is_never_null(*slot, view.block, view.of)
 
     def _merged(self, node: exp.Expr, view: _View) -> Slot | None:
         """The column that stands for one that USING merged: of a relation that has a row in each row of the view."""
@@ -413,8 +421,6 @@ class Bindings:
         inner = values.unnest() if not isinstance(values, exp.Query) else values
         if isinstance(inner, exp.Query):
             return self._query(inner, view.block)
-        if isinstance(inner, exp.Array) and all(is_constant(v) for v in inner.expressions):
-            return Constants(tuple(inner.expressions))
         return self._value(exp.Explode(this=inner.copy()), view)
 
     def _query(self, query: exp.Expr, block: Block) -> FromQuery | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from sqlglot import exp
 
 from provider.catalog.catalog import Method, Resource
+from provider.plan.claims import Claim, claims
 from provider.plan.syntax import Sought, own_nodes
 
 
@@ -141,6 +142,8 @@ class Block:
     meanings: dict[tuple[str, str, str, Standing], tuple[Relation, str] | None] | None = None
     #: Where nodes stand whose names were looked up, by id, with what stands around them.
     standings: dict[int, tuple[exp.Expr, Standing]] = field(default_factory=dict)
+    #: What predicates claim that hold together, by their ids.
+    claimed: dict[frozenset[int], tuple[Claim, ...]] = field(default_factory=dict)
 
     def held(self, relation: Relation) -> tuple[exp.Expr, ...]:
         """The predicates that hold in each row of the result in which `relation` is not null-extended.
@@ -160,6 +163,17 @@ class Block:
     def always(self) -> tuple[exp.Expr, ...]:
         """The predicates that hold in each row of the result."""
         return self.where + (_always(self.tree) if self.tree is not None else ())
+
+    def claims(self, relation: Relation | None = None) -> tuple[Claim, ...]:
+        """What is claimed by the predicates that are held for a relation, or that hold always; for a bound statement.
+
+        The relations of one SELECT mostly have the same.
+        """
+        held = self.always() if relation is None else self.held(relation)
+        key = frozenset(map(id, held))
+        if key not in self.claimed:
+            self.claimed[key] = claims(held)
+        return self.claimed[key]
 
     def is_present(self, relation: Relation, with_: Relation | None) -> bool:
         """Whether `relation` has a row in each row of the result, or in each in which `with_` has one."""

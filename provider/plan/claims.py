@@ -1,4 +1,7 @@
-"""What a predicate says when it holds, read from its syntax alone: equalities, under NOT, OR and IS TRUE too."""
+"""What a predicate says when it holds, read from its syntax alone: under NOT, OR, CASE and IS TRUE too.
+
+Claims are the one normal form of conditions: whoever asks what a condition means reads them.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,23 @@ class Equal:
 
 
 @dataclass(frozen=True, slots=True)
+class Alike:
+    """`left = right`, or both are NULL."""
+
+    left: exp.Expr
+    right: exp.Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """`left operator right` for an operator other than equality, and neither is NULL."""
+
+    operator: type[exp.Expr]
+    left: exp.Expr
+    right: exp.Expr
+
+
+@dataclass(frozen=True, slots=True)
 class Among:
     """`item` equals one of `values`, and is not NULL; a query among them stands for all its rows.
 
@@ -32,7 +52,7 @@ class Among:
 
 @dataclass(frozen=True, slots=True)
 class Either:
-    """All claims of at least one branch. `origin` is the predicate that says so."""
+    """All claims of at least one branch, of which there are two or more. `origin` is the predicate that says so."""
 
     branches: tuple[tuple[Claim, ...], ...]
     origin: exp.Expr
@@ -47,9 +67,16 @@ class Exists:
 
 @dataclass(frozen=True, slots=True)
 class Valued:
-    """The value of a scalar query is not NULL."""
+    """Something is not NULL: a column, or the value of a scalar query."""
 
-    query: exp.Expr
+    item: exp.Expr
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Something is NULL."""
+
+    item: exp.Expr
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +84,16 @@ class Never:
     """It cannot hold."""
 
 
-Claim = Equal | Among | Either | Exists | Valued | Never
+Claim = Equal | Alike | Compared | Among | Either | Exists | Valued | Missing | Never
+
+#: The operator that holds where another does not, and neither side is NULL.
+_CONTRARY: dict[type[exp.Expr], type[exp.Expr]] = {
+    exp.EQ: exp.NEQ, exp.NEQ: exp.EQ, exp.GT: exp.LTE, exp.LTE: exp.GT, exp.LT: exp.GTE, exp.GTE: exp.LT,
+}  # fmt: skip
+#: The operator that says the same with its sides turned.
+TURNED: dict[type[exp.Expr], type[exp.Expr]] = {
+    exp.EQ: exp.EQ, exp.NEQ: exp.NEQ, exp.GT: exp.LT, exp.LT: exp.GT, exp.GTE: exp.LTE, exp.LTE: exp.GTE,
+}  # fmt: skip
 
 
 def conjuncts(condition: exp.Expr | None) -> tuple[exp.Expr, ...]:
@@ -90,83 +126,174 @@ def claims(predicates: Iterable[exp.Expr]) -> tuple[Claim, ...]:
     return _together([(p, True) for p in predicates])
 
 
-@dataclass(frozen=True, slots=True)
-class _Bound:
-    """`item >= value`, or `item <= value`."""
-
-    item: exp.Expr
-    value: exp.Expr
-    is_lower: bool
+def valued(found: Iterable[Claim]) -> Iterator[exp.Expr]:
+    """What has a value where claims hold, since they would not hold of NULL."""
+    for claim in found:
+        match claim:
+            case Equal(left, right) | Compared(_, left, right):
+                yield left.unnest()
+                yield right.unnest()
+            case Among(item) | Valued(item):
+                yield item.unnest()
 
 
 def _together(predicates: Iterable[tuple[exp.Expr, bool]]) -> tuple[Claim, ...]:
-    bounds: list[_Bound] = []
-    found = [c for predicate, truth in predicates for c in _claims(predicate, truth, bounds)]
-    uppers = [(b.item, b.value) for b in bounds if not b.is_lower]
-    found += [Equal(b.item, b.value) for b in bounds if b.is_lower and (b.item, b.value) in uppers]
-    return tuple(found)
+    found = [c for predicate, truth in predicates for c in _claims(predicate, truth)]
+    return (*found, *_meeting(found))
 
 
-def _claims(predicate: exp.Expr, truth: bool, bounds: list[_Bound]) -> Iterator[Claim]:
+def _meeting(found: list[Claim]) -> Iterator[Equal]:
+    """`item >= value` and `item <= value` together."""
+    lowers: list[tuple[exp.Expr, exp.Expr]] = []
+    uppers: list[tuple[exp.Expr, exp.Expr]] = []
+    for claim in found:
+        if isinstance(claim, Compared) and claim.operator in (exp.GTE, exp.LTE):
+            at_least = claim.operator is exp.GTE
+            for bounds, item, value in (
+                (lowers if at_least else uppers, claim.left, claim.right),
+                (uppers if at_least else lowers, claim.right, claim.left),
+            ):
+                # Two question marks look the same, and are not.
+                if is_constant(value) and all(p.this for p in value.find_all(exp.Placeholder)):
+                    bounds.append((item, value))
+    yield from (Equal(*bound) for bound in lowers if bound in uppers)
+
+
+def _claims(predicate: exp.Expr, truth: bool) -> Iterator[Claim]:
     """What follows from a predicate that is true; with `truth` False, from one that is false and not NULL."""
     predicate = predicate.unnest()
-    if isinstance(predicate, exp.Not):
-        yield from _claims(predicate.this, not truth, bounds)
-    elif isinstance(predicate, exp.And | exp.Or):
-        parts = chain(predicate, type(predicate))
-        if isinstance(predicate, exp.And) == truth:
-            for part in parts:
-                yield from _claims(part, truth, bounds)
-        else:
-            yield Either(tuple(_together([(p, truth)]) for p in parts), predicate)
-    elif isinstance(predicate, exp.Null) or (isinstance(predicate, exp.Boolean) and bool(predicate.this) != truth):
-        yield Never()
-    elif not has_collation(predicate):  # with a collation, different texts are equal
-        yield from _comparison(predicate, truth, bounds)
-
-
-def _comparison(predicate: exp.Expr, truth: bool, bounds: list[_Bound]) -> Iterator[Claim]:
-    if isinstance(predicate, exp.EQ | exp.NEQ | exp.GTE | exp.LTE | exp.GT | exp.LT):
-        # True or false, it would be NULL if a side were.
-        parts = [*operands(predicate.this), *operands(predicate.expression)]
-        yield from (Valued(p) for p in parts if isinstance(p, exp.Subquery))
     match predicate:
-        case exp.EQ() | exp.NEQ():
-            equal = isinstance(predicate, exp.EQ) == truth
-            yield from _of_truth(predicate.this, predicate.expression, equal, bounds)
-            # `NOT (a <> ANY (...))` is `a = ALL (...)`, which an empty list fulfils.
-            if equal and (truth or quantified(predicate.expression) is None):
-                yield Equal(predicate.this, predicate.expression)
-        case exp.NullSafeEQ() | exp.NullSafeNEQ() if isinstance(predicate, exp.NullSafeEQ) == truth:
-            if _is_never_null(predicate.this) or _is_never_null(predicate.expression):
-                yield from _of_truth(predicate.this, predicate.expression, True, bounds)
-                yield Equal(predicate.this, predicate.expression)
-        case exp.Is() if truth and isinstance(predicate.expression, exp.Boolean):
-            yield from _claims(predicate.this, bool(predicate.expression.this), bounds)
-        case exp.GTE() | exp.LTE() | exp.GT() | exp.LT():
-            # Of `>` and `<` it is the contrary that allows equality.
-            if isinstance(predicate, exp.GTE | exp.LTE) == truth:
-                at_least = isinstance(predicate, exp.GTE | exp.LT)
-                bounds += _bound(predicate.this, predicate.expression, at_least)
-                bounds += _bound(predicate.expression, predicate.this, not at_least)
-        case exp.Between() if truth and not predicate.args.get("symmetric"):
-            bounds += _bound(predicate.this, predicate.args["low"], True)
-            bounds += _bound(predicate.this, predicate.args["high"], False)
+        case _ if type(predicate) in _CONTRARY:  # the most there are
+            if not has_collation(predicate):  # with a collation, different texts are equal
+                yield from _comparison(predicate, truth)
+        case exp.Not():
+            yield from _claims(predicate.this, not truth)
+        case exp.And() | exp.Or():
+            parts = chain(predicate, type(predicate))
+            if isinstance(predicate, exp.And) == truth:
+                for part in parts:
+                    yield from _claims(part, truth)
+            else:
+                yield from _either((_together([(p, truth)]) for p in parts), predicate)
+        case exp.Null():
+            yield Never()
+        case exp.Boolean():
+            if bool(predicate.this) != truth:
+                yield Never()
+        case exp.Literal():
+            if (number := whole_number(predicate)) is not None and bool(number) != truth:
+                yield Never()
+        case exp.Cast() if predicate.to.is_type(exp.DType.BOOLEAN):
+            yield from _claims(predicate.this, truth)
+        case exp.Coalesce():
+            parts = [predicate.this, *predicate.expressions]
+            yield from _either((_together([(p, truth)]) for p in parts), predicate)
+        case exp.Case() | exp.If():
+            yield from _either((_together_with(*b, truth) for b in _branches(predicate)), predicate)
+        case _ if not has_collation(predicate):
+            yield from _condition(predicate, truth)
+
+
+def _either(branches: Iterable[tuple[Claim, ...]], origin: exp.Expr) -> Iterator[Claim]:
+    """What at least one of several branches claims."""
+    possible = [b for b in branches if Never() not in b]
+    if len(possible) > 1:
+        yield Either(tuple(possible), origin)
+    else:
+        yield from possible[0] if possible else (Never(),)
+
+
+def _branches(choice: exp.Case | exp.If) -> Iterator[tuple[tuple[Claim, ...], exp.Expr]]:
+    """The values that CASE may have, each with what its WHEN claims; without ELSE it may be NULL, which is not true."""
+    operand = choice.this if isinstance(choice, exp.Case) else None
+    for when in choice.args["ifs"] if isinstance(choice, exp.Case) else (choice,):
+        if has_collation(choice):
+            said: tuple[Claim, ...] = ()
+        elif operand is not None:
+            said = tuple(_equality(operand, when.this))
+        else:
+            said = claims([when.this])
+        yield said, when.args["true"]
+    otherwise = choice.args.get("default" if isinstance(choice, exp.Case) else "false")
+    if otherwise is not None:
+        yield (), otherwise
+
+
+def _together_with(said: tuple[Claim, ...], value: exp.Expr, truth: bool) -> tuple[Claim, ...]:
+    return (*said, *_together([(value, truth)]))
+
+
+def _comparison(predicate: exp.Expr, truth: bool) -> Iterator[Claim]:
+    left, right = predicate.this, predicate.expression
+    # True or false, it would be NULL if a side were.
+    parts = [*operands(left), *operands(right)]
+    yield from (Valued(p) for p in parts if isinstance(p, exp.Subquery))
+    operator = type(predicate) if truth else _CONTRARY[type(predicate)]
+    if quantified(right) is not None:
+        # `NOT (a <> ANY (...))` is `a = ALL (...)`, which an empty list fulfils.
+        if truth and operator is exp.EQ:
+            yield from _quantified(predicate)
+    elif operator is exp.EQ:
+        yield from _equality(left, right)
+    else:
+        if operator is exp.NEQ:
+            yield from _of_truth(left, right, False)
+        yield Compared(operator, left, right)
+
+
+def _condition(predicate: exp.Expr, truth: bool) -> Iterator[Claim]:
+    """What follows from a predicate that has no operator of its own for the contrary."""
+    match predicate:
+        case exp.NullSafeEQ() | exp.NullSafeNEQ():
+            if isinstance(predicate, exp.NullSafeEQ) == truth:
+                if _is_never_null(predicate.this) or _is_never_null(predicate.expression):
+                    yield from _equality(predicate.this, predicate.expression)
+                else:
+                    yield Alike(predicate.this, predicate.expression)
+        case exp.Is():
+            if isinstance(predicate.expression, exp.Null):
+                yield Missing(predicate.this) if truth else Valued(predicate.this)
+            elif truth and isinstance(predicate.expression, exp.Boolean):
+                yield from _claims(predicate.this, bool(predicate.expression.this))
+        case exp.Between() if not predicate.args.get("symmetric"):
+            low, high = predicate.args["low"], predicate.args["high"]
+            if truth:
+                yield Compared(exp.GTE, predicate.this, low)
+                yield Compared(exp.LTE, predicate.this, high)
+            else:
+                outside = (Compared(exp.LT, predicate.this, low), Compared(exp.GT, predicate.this, high))
+                yield Either(tuple((c,) for c in outside), predicate)
+        case exp.In() if not truth and predicate.expressions:
+            yield Valued(predicate.this)
         case _ if truth:
             yield from _membership(predicate)
 
 
-def _of_truth(left: exp.Expr, right: exp.Expr, equal: bool, bounds: list[_Bound]) -> Iterator[Claim]:
+def _equality(left: exp.Expr, right: exp.Expr) -> Iterator[Claim]:
+    """What `left = right` says."""
+    yield from _of_truth(left, right, True)
+    for side, other in ((left.unnest(), right), (right.unnest(), left)):
+        if isinstance(side, exp.Case | exp.If) and is_constant(other):
+            branches = ((*said, *_equality(value, other)) for said, value in _branches(side))
+            yield from _either(branches, side)
+    numbers = whole_number(left), whole_number(right)
+    yield Never() if None not in numbers and numbers[0] != numbers[1] else Equal(left, right)
+
+
+def _quantified(predicate: exp.Expr) -> Iterator[Claim]:
+    """What `item = ANY (...)` says; of ALL nothing is said, which an empty list fulfils."""
+    quantifier, values = quantified(predicate.expression) or ("ALL", predicate)
+    if quantifier == "ANY" and isinstance(values.unnest(), exp.Array):
+        yield Among(predicate.this, _elements(values), predicate)
+    elif quantifier == "ANY":
+        yield Equal(predicate.this, predicate.expression)
+
+
+def _of_truth(left: exp.Expr, right: exp.Expr, equal: bool) -> Iterator[Claim]:
     """What `(predicate) = true` and the like say of the predicate."""
     for side, other in ((left.unnest(), right), (right.unnest(), left)):
         if isinstance(side, exp.Boolean):
-            yield from _claims(other, bool(side.this) == equal, bounds)
-
-
-def _bound(item: exp.Expr, value: exp.Expr, is_lower: bool) -> Iterator[_Bound]:
-    # Two question marks look the same, and are not.
-    if is_constant(value) and all(p.this for p in value.find_all(exp.Placeholder)):
-        yield _Bound(item, value, is_lower)
+            yield from _claims(other, bool(side.this) == equal)
 
 
 def _membership(predicate: exp.Expr) -> Iterator[Claim]:
@@ -181,11 +308,17 @@ def _membership(predicate: exp.Expr) -> Iterator[Claim]:
         case exp.Like() | exp.Escape():
             yield from _likeness(predicate)
         case exp.ArrayContains():
-            yield Among(predicate.expression, (exp.Any(this=predicate.this.copy()),), predicate)
+            yield Among(predicate.expression, _elements(predicate.this), predicate)
         case exp.Contains() if isinstance(predicate.this, exp.Array):
-            yield Among(predicate.expression, (exp.Any(this=predicate.this.copy()),), predicate)
+            yield Among(predicate.expression, _elements(predicate.this), predicate)
         case exp.Exists():
             yield Exists(predicate.this)
+
+
+def _elements(values: exp.Expr) -> tuple[exp.Expr, ...]:
+    """The elements of a list: each where they stand there, else ANY of them."""
+    inner = values.unnest()
+    return tuple(inner.expressions) if isinstance(inner, exp.Array) else (exp.Any(this=values.copy()),)
 
 
 def _listed(predicate: exp.In) -> tuple[exp.Expr, ...]:
@@ -251,6 +384,11 @@ def is_constant(node: exp.Expr) -> bool:
     if quantified(node) is not None or node.find(exp.Column, exp.Query, exp.Star, exp.Window, exp.AggFunc) is not None:
         return False
     return not any(is_volatile(f) for f in node.find_all(exp.Func))
+
+
+def whole_number(node: exp.Expr | None) -> int | None:
+    """The value of a literal that is a whole number."""
+    return int(node.this) if isinstance(node, exp.Literal) and not node.is_string and str(node.this).isdigit() else None
 
 
 _VOLATILE = {"random", "uuid", "gen_random_uuid", "nextval", "setseed", "rand", "uuidv4", "uuidv7"}

@@ -18,10 +18,9 @@ from sqlglot import exp
 from provider.catalog.types import FieldType
 from provider.plan.binder import Binder
 from provider.plan.blocks import Block, Relation
-from provider.plan.claims import chain, has_collation, quantified
+from provider.plan.claims import TURNED, Among, Claim, Compared, Either, Equal, Missing, Never, Valued
 from provider.plan.outputs import outputs
 from provider.plan.resolution import resolve
-from provider.sql.lists import listed_values
 
 #: A literal as a value that Python compares as DuckDB does, beside others of the same type.
 _Value = Any
@@ -29,12 +28,6 @@ _Value = Any
 _NUMBER = re.compile(r"\d{1,18}|(?=.{1,18}$)\d*\.\d+")
 _WHOLE = re.compile(r"[+-]?\d{1,18}")
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
-_CONTRARY: dict[type[exp.Expr], type[exp.Expr]] = {
-    exp.EQ: exp.NEQ, exp.NEQ: exp.EQ, exp.GT: exp.LTE, exp.LTE: exp.GT, exp.LT: exp.GTE, exp.GTE: exp.LT,
-}  # fmt: skip
-_TURNED: dict[type[exp.Expr], type[exp.Expr]] = {
-    exp.EQ: exp.EQ, exp.NEQ: exp.NEQ, exp.GT: exp.LT, exp.LT: exp.GT, exp.GTE: exp.LTE, exp.LTE: exp.GTE,
-}  # fmt: skip
 _TRUTH: dict[type[exp.Expr], Callable[[_Value, _Value], bool]] = {
     exp.EQ: operator.eq, exp.NEQ: operator.ne, exp.GT: operator.gt,
     exp.LT: operator.lt, exp.GTE: operator.ge, exp.LTE: operator.le,
@@ -78,13 +71,13 @@ class Contradictions:
 
     def __init__(self, binder: Binder) -> None:
         self._binder = binder
-        self._known: dict[frozenset[int], bool] = {}
+        self._known: dict[int, bool] = {}
 
     def exclude(self, relation: Relation) -> bool:
         """Whether the conditions on a relation, and on what it is a part of, let no row of it through."""
         here: Relation | None = relation
         while here is not None:
-            if self._contradict(here.block.held(here), here.block) or self._is_idle(here.block):
+            if self._contradict(here.block.claims(here), here.block) or self._is_idle(here.block):
                 return True
             here = here.block.owner
         return False
@@ -94,43 +87,32 @@ class Contradictions:
         outer = block.outer
         if outer is None or block.owner is not None:
             return False
-        if self._contradict(outer.always(), outer) and not _is_asked_without_rows(block, outer):
+        if self._contradict(outer.claims(), outer) and not _is_asked_without_rows(block, outer):
             return True
         return self.exclude(outer.owner) if outer.owner is not None else self._is_idle(outer)
 
-    def _contradict(self, conditions: tuple[exp.Expr, ...], block: Block) -> bool:
-        key = frozenset(map(id, conditions))  # the relations of one SELECT mostly have the same
+    def _contradict(self, claims: tuple[Claim, ...], block: Block) -> bool:
+        key = id(claims)  # the block keeps them
         if key not in self._known:
-            self._known[key] = self._may_hold(conditions, True, block, {})
+            self._known[key] = self._may_hold(claims, block, {})
         return not self._known[key]
 
-    def _may_hold(self, conditions: Iterable[exp.Expr], truth: bool, block: Block, known: dict[_Slot, _Span]) -> bool:
-        """Whether all conditions may be true, or with `truth` False be false, beside what is known of columns."""
+    def _may_hold(self, claims: Iterable[Claim], block: Block, known: dict[_Slot, _Span]) -> bool:
+        """Whether all claims may hold beside what is known of columns."""
         spans: dict[_Slot, _Span] = {}
-        choices: list[tuple[Sequence[exp.Expr], bool]] = []
-        todo = [(c, truth) for c in conditions]
-        while todo:
-            condition, truth = todo.pop()
-            condition = condition.unnest()
-            if isinstance(condition, exp.Not):
-                todo.append((condition.this, not truth))
-            elif isinstance(condition, exp.And | exp.Or):
-                parts = chain(condition, type(condition))
-                if isinstance(condition, exp.And) == truth:
-                    todo += [(p, truth) for p in parts]
-                else:
-                    choices.append((parts, truth))
-            elif not self._note(condition, truth, block, spans, known):
+        choices: list[Either] = []
+        for claim in claims:
+            if isinstance(claim, Either):
+                choices.append(claim)
+            elif not self._note(claim, block, spans, known):
                 return False
         if any(span.is_empty for span in spans.values()):
             return False
         known = known | spans if choices else known
-        return all(any(self._may_hold([p], truth, block, known) for p in parts) for parts, truth in choices)
+        return all(any(self._may_hold(b, block, known) for b in choice.branches) for choice in choices)
 
-    def _note(
-        self, condition: exp.Expr, truth: bool, block: Block, spans: dict[_Slot, _Span], known: dict[_Slot, _Span]
-    ) -> bool:
-        """Note what a condition says of a column; False where it cannot be so at all."""
+    def _note(self, claim: Claim, block: Block, spans: dict[_Slot, _Span], known: dict[_Slot, _Span]) -> bool:
+        """Note what a claim says of a column; False where it cannot be so at all."""
 
         def span(node: exp.Expr) -> tuple[_Span, FieldType] | None:
             node = node.unnest()
@@ -143,25 +125,20 @@ class Contradictions:
                 spans[slot] = known[slot].copy() if slot in known else _Span()
             return spans[slot], type_
 
-        if isinstance(condition, exp.Null):
-            return False
-        if isinstance(condition, exp.Boolean):
-            return bool(condition.this) == truth
-        if isinstance(condition, exp.Is) and isinstance(condition.expression, exp.Null):
-            if (at := span(condition.this)) is not None:
-                at[0].is_null, at[0].is_value = at[0].is_null or truth, at[0].is_value or not truth
-            return True
-        if has_collation(condition):
-            return True
-        if isinstance(condition, exp.Between) and truth and not condition.args.get("symmetric"):
-            sides = ((exp.GTE, condition.args["low"]), (exp.LTE, condition.args["high"]))
-            return all(self._compare(kind, condition.this, v, span) for kind, v in sides)
-        if isinstance(condition, exp.In) and truth and condition.expressions:
-            if (at := span(condition.this)) is not None:
-                self._list(listed_values(condition), *at)
-            return True
-        kind = type(condition) if truth else _CONTRARY.get(type(condition), exp.Expr)
-        return kind not in _TRUTH or self._compare(kind, condition.this, condition.expression, span)
+        match claim:
+            case Never():
+                return False
+            case Missing(item) if (at := span(item)) is not None:
+                at[0].is_null = True
+            case Valued(item) if (at := span(item)) is not None:
+                at[0].is_value = True
+            case Among(item, values) if (at := span(item)) is not None:
+                self._list(values, *at)
+            case Equal(left, right):
+                return self._compare(exp.EQ, left, right, span)
+            case Compared(operator, left, right):
+                return self._compare(operator, left, right, span)
+        return True
 
     def _list(self, values: Sequence[exp.Expr], span: _Span, type_: FieldType) -> None:
         span.is_value = True
@@ -180,14 +157,13 @@ class Contradictions:
         if isinstance(left.unnest(), exp.Null) or isinstance(right.unnest(), exp.Null):
             return False
         if isinstance(right.unnest(), exp.Column):
-            kind, left, right = _TURNED[kind], right, left
+            kind, left, right = TURNED[kind], right, left
         at = span(left)
         if at is None:
             return self._is_possible(kind, left, right)
         found, type_ = at
         value = self._value(right, type_)
-        if quantified(right) is None and not isinstance(right, exp.Query):  # `<> ALL` of nothing holds for NULL
-            found.is_value = True
+        found.is_value = True
         if value is not None and kind is exp.EQ:
             found.among = frozenset([value]) & (frozenset([value]) if found.among is None else found.among)
         elif value is not None:

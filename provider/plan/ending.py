@@ -14,8 +14,9 @@ from sqlglot import exp
 from provider.catalog.catalog import Method, Parameter
 from provider.plan.binder import Binder
 from provider.plan.blocks import Block, Cte, Relation
+from provider.plan.claims import whole_number
 from provider.plan.contradictions import Contradictions
-from provider.plan.limit import limited, whole_number
+from provider.plan.limit import limited
 from provider.plan.physical import Check, Ending, Given, Literal
 from provider.plan.rendering import StagedSql
 from provider.plan.sorting import Early, StagedRows, ranged

@@ -13,11 +13,10 @@ from sqlglot import exp
 from provider.catalog.catalog import Method
 from provider.plan.binder import Binder
 from provider.plan.blocks import Relation
-from provider.plan.claims import is_constant, is_volatile
-from provider.plan.outputs import outputs
+from provider.plan.claims import is_constant, is_volatile, whole_number
+from provider.plan.outputs import Output, outputs
 from provider.plan.resolution import resolve
 from provider.plan.sorting import Early, StagedRows, can_answer, compares
-from provider.plan.syntax import star_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +33,9 @@ class _Limited:
     united: bool
     #: The conditions that say which list an outer row's rows are in, `m.thread_id = t.id`: true of all its rows.
     chooses: tuple[exp.Expr, ...] = ()
+    #: The outermost ORDER BY on the way, with the part of `path` that comes before it; nothing where a UNION does.
+    order: exp.Order | None = None
+    ordered: tuple[Relation, ...] = ()
 
     @property
     def select(self) -> exp.Select:
@@ -54,17 +56,16 @@ def limited(binder: Binder, relation: Relation, method: Method, staged: StagedRo
         return None
     conditions = [(c, i) for i, r in enumerate(found.path) for c in r.block.where if c not in found.chooses]
     rows = count if all(_repeats_path(c, found.path[: i + 1], method) for c, i in conditions) else None
-    order = found.query.args.get("order")
-    if order is None:
+    if found.order is None:
         reason = "stops when LIMIT has its rows" if limit is not None else "stops at the one row that EXISTS wants"
         each = f"count(*) FILTER (WHERE {_conditions(found, staged)}) >= {wanted}" if found.chooses else ""
         return Early(f"({_counted(found, staged)} >= {wanted})", None, rows, reason, each)
-    direction = None if found.united or found.query is not found.select else _order(binder, found, order, method)
+    direction = _direction(binder, found.order, found.ordered, method)
     if direction is None or method.sorted_by is None:
         return None
     column = staged.sql(exp.column(method.sorted_by.field, table=relation.alias, quoted=True))
     ahead = "true"
-    if len(order.expressions) > 1:
+    if _is_by_several(found.order, found.ordered):
         if len(found.path) > 1 or found.chooses:
             return None
         # Further sort keys decide among equals: all rows equal to the last one wanted must be there.
@@ -77,11 +78,6 @@ def limited(binder: Binder, relation: Relation, method: Method, staged: StagedRo
     if ahead == "true" and len(found.path) == 1:
         each = f"count(*) FILTER (WHERE {_conditions(found, staged)}) >= {wanted} AND count(*) = count({column})"
     return Early(enough, direction, rows, f"stops when LIMIT has its rows, in {direction} order", each)
-
-
-def whole_number(node: exp.Expr | None) -> int | None:
-    """The value of a literal that is a whole number."""
-    return int(node.this) if isinstance(node, exp.Literal) and not node.is_string and str(node.this).isdigit() else None
 
 
 def _wanted(limit: exp.Expr, offset: exp.Expr | None, staged: StagedRows) -> tuple[int | None, str]:
@@ -115,16 +111,21 @@ def _find(binder: Binder, relation: Relation) -> _Limited | None:
     """The nearest LIMIT or EXISTS, if each row comes to it by itself."""
     path = [relation]
     united = False
+    order: exp.Order | None = None
+    ordered: tuple[Relation, ...] = ()
     if any(relation.block in cte.shared for cte in binder.ctes):
         return None  # a recursion adds rows between
     while path[-1].block.relations == path[-1:] and _is_plain(path[-1]):
         owner = path[-1].block.owner
         node: exp.Expr = path[-1].block.select
         while True:
+            if (clause := node.args.get("order")) is not None:
+                # What is cut further out is in this order, too, if nothing puts it in another one.
+                order, ordered = clause, tuple(path) if node is path[-1].block.select and not united else ()
             if node.args.get("limit") is not None:
-                return _Limited(node, tuple(path), united)
-            if node.args.get("offset") is not None or node.args.get("order") is not None:
-                return None  # DuckDB keeps the order of what is cut further out
+                return _Limited(node, tuple(path), united, order=order, ordered=ordered)
+            if node.args.get("offset") is not None:
+                return None
             if owner is not None and node is owner.query:
                 path.append(owner)
                 break
@@ -202,45 +203,62 @@ def _counted(found: _Limited, staged: StagedRows, ahead: str = "true") -> str:
     return f"(SELECT count(*) FROM ({staged.sql(select)}) AS passed)"
 
 
-def _order(binder: Binder, found: _Limited, order: exp.Expr, method: Method) -> str | None:
+def _direction(binder: Binder, order: exp.Order, path: tuple[Relation, ...], method: Method) -> str | None:
     """The direction in which the API can answer as ORDER BY wants it; None when it cannot."""
     first = order.expressions[0]
-    if not isinstance(first, exp.Ordered) or method.sorted_by is None or first.args.get("nulls_first"):
+    if not path or not isinstance(first, exp.Ordered) or method.sorted_by is None or first.args.get("nulls_first"):
         return None  # the manifest does not say where the API lists what has no value
-    if not binder.conventions.plain_order or not compares(binder, found.path[0], method):
+    if not binder.conventions.plain_order or not compares(binder, path[0], method):
         return None
-    column = first.this
-    place = whole_number(column)
-    if place is not None and not any(star_of(e) for e in found.select.expressions[:place]):
-        column = found.select.expressions[place - 1].unalias() if 0 < place <= len(found.select.expressions) else column
-    for item in found.select.expressions:
-        if isinstance(item, exp.Alias) and isinstance(column, exp.Column) and item.alias.lower() == column.name.lower():
-            column = item.this
-    if _traced(column, found.path) != method.sorted_by.field.lower():
+    if _sorted_by(first.this, path) != method.sorted_by.field.lower():
         return None
     direction = "desc" if first.args.get("desc") else "asc"
     return direction if can_answer(method, direction) else None
 
 
+def _sorted_by(key: exp.Expr, path: tuple[Relation, ...]) -> str | None:
+    """The first relation's column that a sort key of the last one's SELECT is, in lower case."""
+    place = 1 if _is_all(key) else whole_number(key)
+    if place is not None:
+        puts_out = outputs(path[-1].block) or []
+        return _put_out(puts_out[place - 1], path) if 0 < place <= len(puts_out) else None
+    for item in path[-1].block.select.expressions:
+        if isinstance(item, exp.Alias) and isinstance(key, exp.Column) and item.alias.lower() == key.name.lower():
+            key = item.this
+    return _traced(key, path)
+
+
+def _is_by_several(order: exp.Order, path: tuple[Relation, ...]) -> bool:
+    """Whether further sort keys decide among rows that are equal by the first."""
+    return len(order.expressions) > 1 or (_is_all(order.expressions[0].this) and len(outputs(path[-1].block) or ()) > 1)
+
+
+def _is_all(key: exp.Expr) -> bool:
+    """Whether it is ORDER BY ALL: every column in turn."""
+    return isinstance(key, exp.Var)
+
+
 def _traced(column: exp.Expr, path: tuple[Relation, ...]) -> str | None:
     """The first relation's column that an expression over the last one is, in lower case."""
     found = resolve(column, path[-1].block) if isinstance(column, exp.Column) else None
-    if found is None or found[0] is not path[-1]:
-        return None
-    name = found[1].lower()
-    while len(path) > 1:
-        names = path[-1].columns() or ()
-        puts_out = outputs(path[-2].block) or []
-        at = next((i for i, n in enumerate(names) if n.lower() == name), None)
-        if at is None or at >= len(puts_out):
-            return None
-        path = path[:-1]
-        if (source := puts_out[at].source) is not None:
-            name = source[1].lower()
-        else:
-            item = puts_out[at].item
-            return _traced(item.unalias(), path) if item is not None else None
-    return name
+    return _named(found[1].lower(), path) if found is not None and found[0] is path[-1] else None
+
+
+def _named(name: str, path: tuple[Relation, ...]) -> str | None:
+    """The first relation's column that one of the last one is, in lower case."""
+    if len(path) == 1:
+        return name
+    names = [n.lower() for n in path[-1].columns() or ()]
+    puts_out = outputs(path[-2].block) or []
+    at = names.index(name) if name in names else len(puts_out)
+    return _put_out(puts_out[at], path[:-1]) if at < len(puts_out) else None
+
+
+def _put_out(output: Output, path: tuple[Relation, ...]) -> str | None:
+    """The first relation's column that the last one's SELECT puts out, in lower case."""
+    if output.source is not None:
+        return _named(output.source[1].lower(), path)
+    return _traced(output.item.unalias(), path) if output.item is not None else None
 
 
 def _repeats_path(condition: exp.Expr, path: tuple[Relation, ...], method: Method) -> bool:

@@ -2,45 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from sqlglot import exp
 
 from provider.catalog.catalog import Resource
 from provider.plan.blocks import Block, Relation
-from provider.plan.claims import quantified
+from provider.plan.claims import valued
 from provider.plan.grouping import lets_through
 from provider.plan.outputs import outputs
 from provider.plan.resolution import resolve
 
-_COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE)
 
-
-def is_never_null(relation: Relation, name: str, block: Block) -> bool:
-    """Whether a column of a block's relation has a value in each row of the block's result."""
+def is_never_null(relation: Relation, name: str, block: Block, beside: Relation | None = None) -> bool:
+    """Whether a column of a block's relation has a value in each row of its result, or in each that `beside` is in."""
     if relation.block is not block:
         return False
     column = (relation, name.lower())
-    for node in _compared(block.always()):
+    for node in valued(block.claims()):
         found = resolve(node, block) if isinstance(node, exp.Column) else None
         if found is not None and (found[0], found[1].lower()) == column:
             return True
-    return block.is_present(relation, None) and _is_given(relation, name)
-
-
-def _compared(conditions: tuple[exp.Expr, ...]) -> Iterator[exp.Expr]:
-    """What has a value where conditions are true, since they would not be true of NULL."""
-    for condition in (c.unnest() for c in conditions):
-        if isinstance(condition, exp.Not):
-            inner = condition.this.unnest()
-            if isinstance(inner, exp.Is) and isinstance(inner.expression, exp.Null):
-                yield inner.this.unnest()
-        elif isinstance(condition, _COMPARISONS):
-            sides = (condition.this, condition.expression)
-            if not any(quantified(s) for s in sides):  # `= ALL` of nothing is true of NULL
-                yield from (s.unnest() for s in sides)
-        elif isinstance(condition, exp.Between | exp.In):
-            yield condition.this.unnest()
+    return block.is_present(relation, beside) and _is_given(relation, name)
 
 
 def _is_given(relation: Relation, name: str) -> bool:

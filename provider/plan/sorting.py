@@ -10,7 +10,8 @@ from sqlglot import exp
 from provider.catalog.catalog import Method
 from provider.plan.binder import Binder
 from provider.plan.blocks import Relation
-from provider.plan.pushdown import compared
+from provider.plan.claims import whole_number
+from provider.plan.pushdown import Test, compared
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +54,13 @@ def compares(binder: Binder, relation: Relation, method: Method) -> bool:
     return field is not None and binder.conventions.compares(field.type)
 
 
-_SIGNS: dict[type[exp.Expr], str] = {exp.GT: ">", exp.GTE: ">=", exp.EQ: ">=", exp.LT: "<", exp.LTE: "<="}
-_LOWER = (exp.GT, exp.GTE, exp.EQ)
+#: How a row that is still to come compares with a constant, by the direction of the list and what is asked of it.
+_SIGNS: dict[str, dict[type[exp.Expr], str]] = {
+    "desc": {exp.GT: ">", exp.GTE: ">=", exp.EQ: ">="},
+    "asc": {exp.LT: "<", exp.LTE: "<=", exp.EQ: "<="},
+}
+#: A range by more constants than this is not worth what it costs to ask for its end after each page.
+_MANY = 32
 
 
 def ranged(
@@ -63,14 +69,29 @@ def ranged(
     """A bound on the field that the list is sorted by: what lies beyond it need not be read."""
     if method.sorted_by is None or method.pages is None or not compares(binder, relation, method):
         return None
-    for operator, bound in compared(relation, method.sorted_by.field):
-        wanted = "desc" if operator in _LOWER else "asc"
+    name = staged.sql(exp.column(method.sorted_by.field, table=relation.alias, quoted=True))
+    for wanted, signs in _SIGNS.items():
         if (direction is not None and direction != wanted) or not can_answer(method, wanted):
             continue
-        name = staged.sql(exp.column(method.sorted_by.field, table=relation.alias, quoted=True))
-        sign = _SIGNS[operator]
         last = f"min({name})" if wanted == "desc" else f"max({name})"
-        each = f"count(*) = count({name}) AND NOT ({last} {sign} ({staged.sql(bound)}))"
-        reason = f"stops behind {method.sorted_by.field} {sign} {bound.sql(dialect='duckdb')}"
-        return Early(f"(SELECT {each} FROM {staged.source})", wanted, None, reason, each)
+        for tests in compared(relation, method.sorted_by.field, signs):
+            tests = _outermost(tests, wanted)
+            if not 0 < len(tests) <= _MANY:
+                continue
+            inside = " OR ".join(f"{last} {signs[operator]} ({staged.sql(bound)})" for operator, bound in tests)
+            each = f"count(*) = count({name}) AND NOT ({inside})"
+            shown = [f"{signs[operator]} {bound.sql(dialect='duckdb')}" for operator, bound in tests]
+            reason = f"stops behind {method.sorted_by.field} {' and '.join(dict.fromkeys(shown))}"
+            return Early(f"(SELECT {each} FROM {staged.source})", wanted, None, reason, each)
     return None
+
+
+def _outermost(tests: tuple[Test, ...], direction: str) -> tuple[Test, ...]:
+    """The one test that the last row fulfils in which any of them holds, if whole numbers alone are compared."""
+    numbers = [whole_number(bound) for _, bound in tests]
+    if len(tests) < 2 or None in numbers:
+        return tests
+    values = [n for n in numbers if n is not None]
+    end = min(values) if direction == "desc" else max(values)
+    kept = [t for t, n in zip(tests, values, strict=True) if n == end]
+    return (next((t for t in kept if t[0] not in (exp.GT, exp.LT)), kept[0]),)

@@ -70,7 +70,17 @@ def _read(sql: str) -> exp.Expr:
 
 def _parsed(sql: str) -> exp.Expr:
     # The line end keeps sqlglot's tokenizer from stumbling over `$name ... ''` at the end of the text.
-    return sqlglot.parse_one(sql + "\n", read=_DIALECT)
+    tree = sqlglot.parse_one(sql + "\n", read=_DIALECT)
+    return _limited(tree) if "fetch" in sql.lower() else tree
+
+
+def _limited(tree: exp.Expr) -> exp.Expr:
+    """A tree with FETCH FIRST as the LIMIT that it is in DuckDB."""
+    for fetch in list(tree.find_all(exp.Fetch)):
+        options = fetch.args.get("limit_options")
+        if options is None or not (options.args.get("percent") or options.args.get("with_ties")):
+            fetch.replace(exp.Limit(expression=fetch.args.get("count") or exp.Literal.number(1)))
+    return tree
 
 
 @dataclass(slots=True)

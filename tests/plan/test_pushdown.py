@@ -76,6 +76,9 @@ SENT = {
         "GET /counts?station=7&since={since}&until={until}"),
     "each of them alone": (
         "counts WHERE station_id = 7 AND day < '2026-02-01'", "GET /counts?station=7&until={until}"),
+    "what a condition means counts, not how it is written": (
+        "counts WHERE station_id = 7 AND NOT (day < '2026-01-01') AND CASE WHEN n > 1 THEN day < '2026-02-01' END",
+        "GET /counts?station=7&since={since}&until={until}"),
     "text takes another type as it is written": (
         "counts WHERE station_id = 7 AND seen = '2026-01-01T00:00:00Z'",
         "GET /counts?station=7&on=2026-01-01T00%3A00%3A00Z"),
@@ -99,6 +102,9 @@ REFUSED = {
         "bikes.s.kinds needs k"),
     "a bound from the other side": (
         "SELECT n FROM bikes.s.kinds WHERE kind = 'a' AND day <= '2026-01-01'", "bikes.s.kinds needs since"),
+    "a join in which NULL is not distinct from NULL": (
+        "SELECT n FROM bikes.s.stations s JOIN bikes.s.counts c ON c.station_id IS NOT DISTINCT FROM s.id",
+        "bikes.s.counts needs station"),
     "NULL that may equal NULL": (
         "SELECT n FROM bikes.s.counts WHERE (station_id, n) IN ((7, 1), (8, 2))", "bikes.s.counts needs station"),
 }  # fmt: skip
