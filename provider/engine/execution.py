@@ -66,7 +66,7 @@ class Execution:
         )
         try:
             executor.create_tables()
-            if plan.scans or called is not None:
+            if (plan.scans or called is not None) and not plan.is_shaped_by_rows:
                 # DuckDB checks the whole statement on the empty tables: what it refuses sends nothing.
                 self._duck.execute(f"EXPLAIN {plan.sql}", given or None).fetchall()
             if called is not None:
@@ -95,7 +95,9 @@ class Execution:
             raise
 
     def check(self, plan: Plan, text: Text) -> None:
-        """Have DuckDB check a plan's SQL on empty tables; its errors as ours."""
+        """Have DuckDB check a plan's SQL on empty tables, if these tell what it means; its errors as ours."""
+        if plan.is_shaped_by_rows:
+            return
         executor = Executor(plan, self._duck, self._catalog, {}, Report(), self._on_bad_value, str)
         try:
             executor.create_tables()

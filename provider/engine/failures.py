@@ -62,6 +62,11 @@ def translate(error: duckdb.Error, text: Text, plan: Plan | None, catalog: Catal
         r"\b(?:temp\.)?(?:main\.)?(__apiql_scan_\d+)(?:_rows)?\b", lambda m: _resource(m[1], plan), message
     )
     message = re.sub(r'\n?Did you mean "(?:pg_|duckdb_|sqlite_|pragma_)[^"]*"\??', "", message)
+    if plan is not None and plan.is_shaped_by_rows and _NO_COLUMN in message:
+        return BindError(
+            "PIVOT has no column: no row has a value to make one of",
+            remedy="ON column IN ('a', 'b') says which columns there are, and GROUP BY keeps further ones.",
+        )
     if "a key is " in message:
         return BindError(message[message.index("a key is ") :].strip())
     missing = _missing_column(message)
@@ -78,6 +83,8 @@ def translate(error: duckdb.Error, text: Text, plan: Plan | None, catalog: Catal
     return kind(message.strip().rstrip("!"), place=_place(text, name), remedy=did_you_mean(name, known))
 
 
+#: What DuckDB says of PIVOT without IN over no rows: each value is a column there, and there is none.
+_NO_COLUMN = "SELECT list is empty after resolving"
 _NO_RELATION = re.compile(r'Referenced table "([^"]+)" not found!?(?:\s*Candidate tables: (.*))?', re.DOTALL)
 
 

@@ -260,4 +260,6 @@ def _price(requests: dict[str, Any]) -> str:
         return f"{'exactly ' if kind == 'exact' else ''}{how_many}{per}"
     page = f"1 per page of {requests['page']}" if requests["page"] else "1 per page"
     single = kind == "exact" and count == 1
-    return page if single else f"{page}, {how_many} list{'s' if count > 1 else ''}{per}"
+    if single:
+        return f"{page}, from both ends of a long list" if requests["both_ends"] else page
+    return f"{page}, {how_many} list{'s' if count > 1 else ''}{per}"

@@ -207,5 +207,7 @@ class Plan:
     sql: str
     scans: tuple[Scan, ...]
     arguments: tuple[str, ...]
+    #: Whether its rows say which columns it has: PIVOT without IN.
+    is_shaped_by_rows: bool = False
     #: What becomes of the conditions on each scan's rows, by its number: for people, worked out when asked for.
     conditions: Callable[[], Mapping[int, tuple[Predicate, ...]]] = field(default=dict, compare=False, repr=False)

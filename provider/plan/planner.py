@@ -19,9 +19,10 @@ from provider.plan.names import Names
 from provider.plan.physical import Binding, Given, Plan, Predicate, Scan
 from provider.plan.price import MANY, first_request, listing_of, price
 from provider.plan.rendering import Splicer, StagedSql, quoted
-from provider.plan.syntax import span
+from provider.plan.syntax import makes_columns, span
 from provider.plan.terms import arguments
 from provider.plan.unbound import check_echoes
+from provider.plan.unknown import unknown_column
 from provider.plan.uses import Use, Uses
 from provider.rest.pagination import turned_by
 from provider.sql.scanner import Text, bare
@@ -75,7 +76,10 @@ class _Planner:
             if use.same_as is None and all(is_empty(u.relation, contradictions) for u in self._uses.group(use)):
                 use.bindings = _nothing(use)
         scans = tuple(self._scan(u) for u in self._uses if u.same_as is None)
-        return Plan(sql, scans, arguments(sql, self._tree), lambda: self._conditions(choice))
+        shaped = any(makes_columns(pivot) for pivot in self._tree.find_all(exp.Pivot))
+        if shaped and (misspelt := unknown_column(self._binder.blocks, self._text)):
+            raise misspelt  # DuckDB could say so only when there are rows
+        return Plan(sql, scans, arguments(sql, self._tree), shaped, lambda: self._conditions(choice))
 
     def _conditions(self, choice: Choice) -> dict[int, tuple[Predicate, ...]]:
         """What becomes of the conditions on each scan's rows, by its number."""

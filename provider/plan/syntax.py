@@ -139,6 +139,13 @@ def cuts(query: exp.Expr) -> bool:
     return any(query.args.get(k) for k in ("limit", "offset", "fetch", "sample", "pivots"))
 
 
+def makes_columns(pivot: exp.Pivot) -> bool:
+    """Whether PIVOT makes a column of each value that it finds, where IN does not say which."""
+    if pivot.args.get("unpivot") or pivot.args.get("fields"):
+        return False
+    return any(not isinstance(e, exp.In) or e.args.get("query") is not None for e in pivot.expressions)
+
+
 def is_by_name(query: exp.Expr) -> bool:
     """Whether a set operation, and each in its arms, is BY NAME."""
     if not isinstance(query, exp.SetOperation) or not query.args.get("by_name"):

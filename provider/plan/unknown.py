@@ -34,7 +34,8 @@ def unknown_column(blocks: Sequence[Block], text: Text) -> BindError | None:
 
 def _could_have(column: exp.Column, block: Block) -> list[Relation]:
     """The relations that a name can mean, if resources are among them and all columns are known; else none."""
-    if column.find_ancestor(exp.Lambda, exp.Columns, exp.Pivot) or not isinstance(column.this, exp.Identifier):
+    nearest = column.find_ancestor(exp.Lambda, exp.Columns, exp.Pivot, exp.Query)
+    if not isinstance(nearest, exp.Query) or not isinstance(column.this, exp.Identifier):
         return []
     reached = list(visible_from(block))
     if column.table:
