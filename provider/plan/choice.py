@@ -138,6 +138,12 @@ class Choice:
                 raise unbound(use, self._candidates(use), partial(self._missing, use), alone=len(self._uses) == 1)
             open_uses.remove(chosen)
 
+    def leave_uncalled(self) -> None:
+        """Give each use a method that is not called, for its columns alone."""
+        for use in self._uses:
+            *_, use.method = self._candidates(use)
+            use.why = "not called, since its columns are known"
+
     def _choose(self, use: Use, resolved: set[int] | None) -> bool:
         """Settle on a method whose requirements are bound; `resolved` None: by constants alone."""
         options = [o for o in self._options(use, resolved) if use.untold <= o.bound]

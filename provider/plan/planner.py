@@ -61,7 +61,11 @@ class _Planner:
             return Plan(self._text.sql, (), arguments(self._text.sql, self._tree))
         find_columns(self._binder, self._tree, self._uses)
         choice = Choice(self._binder, self._uses, KeyQueries(self._binder, self._uses, self._tree, self._staged))
-        choice.settle()
+        described = _is_described(self._tree)
+        if described:
+            choice.leave_uncalled()
+        else:
+            choice.settle()
         sql = Splicer(
             self._binder,
             self._text,
@@ -72,8 +76,11 @@ class _Planner:
         ).text()
         contradictions = Contradictions(self._binder)
         for use in self._uses:
-            check_echoes(use)
-            if use.same_as is None and all(is_empty(u.relation, contradictions) for u in self._uses.group(use)):
+            if not described:
+                check_echoes(use)
+            if described or (
+                use.same_as is None and all(is_empty(u.relation, contradictions) for u in self._uses.group(use))
+            ):
                 use.bindings = _nothing(use)
         scans = tuple(self._scan(u) for u in self._uses if u.same_as is None)
         shaped = any(makes_columns(pivot) for pivot in self._tree.find_all(exp.Pivot))
@@ -135,6 +142,11 @@ class _Planner:
             request=first_request(use.method, use.bindings),
             requests=requests,
         )
+
+
+def _is_described(tree: exp.Expr) -> bool:
+    """Whether only the columns of a statement are asked for, and no row decides which they are."""
+    return isinstance(tree, exp.Describe) and not any(makes_columns(p) for p in tree.find_all(exp.Pivot))
 
 
 def _nothing(use: Use) -> tuple[Binding, ...]:
