@@ -95,11 +95,6 @@ def check_irreversible(collected: Sequence[Collected], guard: Guard) -> None:
         )
 
 
-def only_reads(plan: WritePlan) -> bool:
-    """Whether a write is an EXEC that changes nothing, and so need not wait."""
-    return all(action.method.is_safe for action in plan.actions)
-
-
 def wants_answer(what: str, plan: WritePlan) -> NotSupportedError:
     """The error of `what`, which cannot wait for COMMIT."""
     return NotSupportedError(

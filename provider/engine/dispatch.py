@@ -41,7 +41,7 @@ class Dispatch:
         known: dict[int, Entry] = {}
         if journal is not None:
             known = journal.known([(p.row, p.call) for p in planned if p.call is not None])
-            journal.check(known)
+            journal.check({p.row: known[p.row] for p in planned if p.row in known and not p.action.method.is_safe})
         before = {row: entry for row, entry in known.items() if entry.event == "done"}
         letters = [
             Letter(
@@ -78,12 +78,11 @@ class Dispatch:
     @property
     def message(self) -> str:
         """What was done, as a database says it: 'UPDATE 1 (2 unchanged)'."""
-        if self.plan.verb == "EXEC":
-            return "EXEC"
         unchanged = sum(1 for p in self.planned if p.call is None)
         counted = ((len(self.before), "done before"), (unchanged, "unchanged"))
         notes = ", ".join(f"{count:,} {what}" for count, what in counted if count)
-        return f"{self.plan.verb} {len(self.done)}" + (f" ({notes})" if notes else "")
+        verb = "EXEC" if self.plan.verb == "EXEC" else f"{self.plan.verb} {len(self.done)}"
+        return f"{verb} ({notes})" if notes else verb
 
 
 def _unsent(planned: Planned, before: Entry | None) -> WriteReport:

@@ -47,6 +47,16 @@ class CalledTables:
         """How the operations stand that the EXECs have waited for, and what they want."""
         return "\n".join(filter(None, self._settled))
 
+    @property
+    def writes(self) -> bool:
+        """Whether one of the EXECs changes anything."""
+        return any(not plan.is_safe for plan, _ in self._calls)
+
+    def leave_out(self) -> None:
+        """Send none of the EXECs, and have the journal count them."""
+        for plan, text in self._calls:
+            self._writer.leave_out(plan, text)
+
     def fill(self) -> None:
         """Check all EXECs, then send them in their order; errors as `Writer.write`."""
         planned = [self._writer.planned(plan, text, self._arguments) for plan, text in self._calls]
@@ -57,8 +67,7 @@ class CalledTables:
                     place=plan.place,
                     remedy="Write its payload as a literal or a parameter.",
                 )
-            _, _, settled = self._writer.carry_out(plan, rows, text, table)
-            self._settled.append(settled)
+            self._settled.append(self._writer.answer(plan, rows, text, table))
 
     def __enter__(self) -> Self:
         for number, (plan, text) in enumerate(self._calls):

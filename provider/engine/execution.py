@@ -64,11 +64,18 @@ class Execution:
         executor = Executor(
             plan, self._duck, self._catalog, arguments, self._gateway.report, self._on_bad_value, self._gateway.quotable
         )
+
+        def convert(error: duckdb.Error) -> Exception:
+            return translate(error, text, plan, self._catalog)
+
         try:
             executor.create_tables()
             if (plan.scans or called is not None) and not plan.is_shaped_by_rows:
                 # DuckDB checks the whole statement on the empty tables: what it refuses sends nothing.
                 self._duck.execute(f"EXPLAIN {plan.sql}", given or None).fetchall()
+            if called is not None and called.writes and self._has_its_table(plan.sql, given):
+                called.leave_out()
+                return executed(self._duck, plan.sql, given, convert, executor.drop_tables)
             if called is not None:
                 called.fill()
             if plan.scans:
@@ -78,9 +85,7 @@ class Execution:
                     reusing(self._cache, lifetime, self._gateway) as reuse,
                 ):
                     executor.fetch(fetcher, reuse)
-            result = executed(
-                self._duck, plan.sql, given, lambda e: translate(e, text, plan, self._catalog), executor.drop_tables
-            )
+            result = executed(self._duck, plan.sql, given, convert, executor.drop_tables)
             if called is not None:
                 result[0].detach()  # its tables go with this statement
                 return result[0], result[1] or called.message
@@ -88,11 +93,25 @@ class Execution:
         except duckdb.Error as e:
             self._gateway.noticed()
             quietly(self._duck, executor.drop_tables)
-            raise translate(e, text, plan, self._catalog) from None
+            raise convert(e) from None
         except BaseException:
             self._gateway.noticed()
             quietly(self._duck, executor.drop_tables)
             raise
+
+    def _has_its_table(self, sql: str, given: Mapping[str, object]) -> bool:
+        """Whether a CREATE TABLE IF NOT EXISTS would make nothing; outside of a transaction.
+
+        Raises:
+            duckdb.Error: a CREATE cannot make its table, which EXPLAIN does not notice.
+        """
+        if [s.type for s in self._duck.extract_statements(sql)] != [duckdb.StatementType.CREATE]:
+            return False
+        self._duck.execute("BEGIN")
+        try:
+            return not self._duck.execute(sql, given or None).fetchall()
+        finally:
+            self._duck.execute("ROLLBACK")
 
     def check(self, plan: Plan, text: Text) -> None:
         """Have DuckDB check a plan's SQL on empty tables, if these tell what it means; its errors as ours."""

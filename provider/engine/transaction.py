@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 
 import duckdb
 
-from provider.engine.collected import Collected, check_irreversible, collect, only_reads, summed, wants_answer
+from provider.engine.collected import Collected, check_irreversible, collect, summed, wants_answer
 from provider.engine.dispatch import Dispatch
 from provider.engine.failures import translate
 from provider.engine.gateway import Gateway
@@ -102,7 +102,7 @@ class Transaction:
 
     def takes(self, plan: WritePlan) -> bool:
         """Whether a write is to be collected: one is open, and the write is one, and no EXEC that only reads."""
-        return self.is_open and not only_reads(plan)
+        return self.is_open and not plan.is_safe
 
     def unseen(self, plan: Plan) -> str:
         """A remark where a query reads what is about to be written, '' elsewhere."""
@@ -163,7 +163,7 @@ class Transaction:
     def rehearse_write(self, plan: WritePlan, text: Text, arguments: Mapping[str, object]) -> list[str]:
         """The requests of a write, which are those that COMMIT would send; errors as `collect`."""
         self._rehearsed = self._rehearsal()
-        if self._rehearsed is None or only_reads(plan):
+        if self._rehearsed is None or plan.is_safe:
             return self._writer.preview(plan, self._writer.planned(plan, text, arguments))
         collected = collect(self._writer, plan, text, arguments)
         self._rehearsed.append(collected)
@@ -171,7 +171,7 @@ class Transaction:
 
     def rehearse_queried(self, plan: WritePlan) -> None:
         """A query's EXEC in a dry run; errors as `check_queried`."""
-        if self._rehearsal() is not None and not only_reads(plan):
+        if self._rehearsal() is not None and not plan.is_safe:
             raise wants_answer("a query with EXEC in it", plan)
 
     def end_rehearsal(self) -> None:

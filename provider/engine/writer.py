@@ -27,7 +27,7 @@ from provider.engine.streaming import EVENTS, EventResult, Live, Shape, Story, t
 from provider.engine.tables import StagedTable, quietly
 from provider.engine.waiting import Begun, left_alone, settled
 from provider.engine.watch import Stopped
-from provider.engine.writes import Guard, Planned, calls, check_count, check_filter, check_whole
+from provider.engine.writes import Guard, Planned, calls, check_answer, check_count, check_filter, check_whole
 from provider.errors import DataError, OperationalError, PartlyDone, Place, Timeout
 from provider.plan.actions import ANSWERS, WritePlan
 from provider.plan.physical import Plan
@@ -120,17 +120,19 @@ class Writer:
 
         try:
             planned = self.planned(plan, text, arguments)
-            if any(p.streams for p in planned):
-                return self._stream(plan, planned, text)
-            if plan.returning is not None:
+            streams = any(p.streams for p in planned)
+            if plan.returning is not None and not streams:
                 table = self.answers(plan, ANSWERS)
                 self._duck.execute(f"EXPLAIN {plan.returning.sql}").fetchall()
-            count, message, settled = self.carry_out(plan, planned, text, table)
-            message = f"{message}; {settled}" if settled else message
-            if plan.returning is None:
-                return DuckResult(self._duck, lambda e: e, drop, count, has_rows=False), message
+            dispatch = self.dispatch(plan, planned, text)
+            if streams and not dispatch.before:
+                return self._stream(dispatch), ""
+            settled = self._carry_out(dispatch, table)
+            message = f"{dispatch.message}; {settled}" if settled else dispatch.message
+            if plan.returning is None or table is None:
+                return DuckResult(self._duck, lambda e: e, drop, len(dispatch.done), has_rows=False), message
             self._duck.execute(plan.returning.sql)
-            return DuckResult(self._duck, lambda e: translate(e, text, None), drop, count), message
+            return DuckResult(self._duck, lambda e: translate(e, text, None), drop, len(dispatch.done)), message
         except duckdb.Error as e:
             self._gateway.noticed()
             quietly(self._duck, drop)
@@ -140,34 +142,45 @@ class Writer:
             quietly(self._duck, drop)
             raise
 
-    def carry_out(
-        self, plan: WritePlan, planned: Sequence[Planned], text: Text, table: StagedTable | None
-    ) -> tuple[int, str, str]:
-        """Send what was planned, and put the answers into `table`.
+    def answer(self, plan: WritePlan, planned: Sequence[Planned], text: Text, table: StagedTable) -> str:
+        """Call the method of an EXEC that a query reads, and put its answer into `table`.
 
         Returns:
-            How many rows were done, a message, and how the operations stand that were waited for, '' without any.
+            How the operation stands that was waited for, '' without any.
 
         Raises:
+            Guarded: an earlier run has done it, so that there is no answer.
             Error: as `write`.
         """
-        if any(p.streams for p in planned):
-            result, message = self._stream(plan, planned, text)
-            self._collect(plan, result, table)
-            return len(planned), message, result.ending
         dispatch = self.dispatch(plan, planned, text)
+        check_answer(plan, dispatch.before)
+        if not any(p.streams for p in planned):
+            return self._carry_out(dispatch, table)
+        result = self._stream(dispatch)
+        self._collect(plan, result, table)
+        return result.ending
+
+    def _carry_out(self, dispatch: Dispatch, table: StagedTable | None) -> str:
+        """Send a statement and put the answers into `table`; how the operations stand that were waited for."""
+        plan = dispatch.plan
         self._send_one(dispatch)
         self._gateway.report.truncated |= not all(map(self._gateway.is_whole, dispatch.letters))
         settled = self._wait(plan, dispatch.letters) if plan.awaits else ""
         if table is not None:
             self._stage(plan, table, dispatch)
-        return len(dispatch.done), dispatch.message, settled
+        return settled
 
     def dispatch(self, plan: WritePlan, planned: Sequence[Planned], text: Text, number: int = 1) -> Dispatch:
         """What is to be sent for the next statement of the journal, where there is one; see `Dispatch.of`."""
-        journal = self.policy.journal
+        # What only reads is read again, but for files that an earlier run has kept.
+        journaled = not plan.is_safe or any(a.method.binary and a.method.verb == "EXEC" for a in plan.actions)
+        journal = self.policy.journal if journaled else None
         own = journal.begin(plan.verb, plan.resource.id, text.sql) if journal is not None else None
         return Dispatch.of(number, plan, planned, self._target(plan), own)
+
+    def leave_out(self, plan: WritePlan, text: Text) -> None:
+        """Count a statement that need not be sent, so that the journal knows the next one."""
+        self.dispatch(plan, (), text)
 
     def send(
         self, verb: str, place: Place, dispatches: Sequence[Dispatch], live: Live | None = None
@@ -234,11 +247,9 @@ class Writer:
             redact=self._gateway.quotable,
         )
 
-    def _stream(self, plan: WritePlan, planned: Sequence[Planned], text: Text) -> tuple[Result, str]:
-        """Send a call that is answered with events; they are the result. Errors as `write`, from reading them too."""
-        dispatch = self.dispatch(plan, planned, text)
-        if not dispatch.letters:  # an earlier run has done it
-            return DuckResult(self._duck, lambda e: e, lambda: None, 0, has_rows=False), "EXEC (1 done before)"
+    def _stream(self, dispatch: Dispatch) -> EventResult:
+        """Send a call that is answered with events, which are the result; errors as `write`, from reading it too."""
+        plan = dispatch.plan
         (letter,) = dispatch.letters
         live = self._gateway.live(letter)
         try:
@@ -249,9 +260,9 @@ class Writer:
         operations = Operations.of(letter.method, self._catalog)
         story = Story(letter.method, operations, letter.call)
         report = self._gateway.report
-        return EventResult(live, _shape(plan), story, plan.place, report, is_safe=letter.call.is_safe), ""
+        return EventResult(live, _shape(plan), story, plan.place, report, is_safe=letter.call.is_safe)
 
-    def _collect(self, plan: WritePlan, result: Result, table: StagedTable | None) -> None:
+    def _collect(self, plan: WritePlan, result: Result, table: StagedTable) -> None:
         """Read a stream to its end, into a table."""
         names = [field.name for field in _shape(plan).fields]
         try:
@@ -260,8 +271,7 @@ class Writer:
                 for event in objects:
                     if "data" in event:
                         event["data"] = msgspec.Raw(event["data"].encode())
-                if table is not None:
-                    table.append([Page(msgspec.json.encode(objects), ())])
+                table.append([Page(msgspec.json.encode(objects), ())])
         finally:
             result.close()
 

@@ -10,6 +10,7 @@ from duckdb.sqltypes import DuckDBPyType
 from provider.catalog.catalog import Method
 from provider.engine.encoding import encode, is_same
 from provider.engine.files import Files
+from provider.engine.journal import Entry
 from provider.errors import BindError, DataError, Guarded, NotSupportedError, did_you_mean
 from provider.plan.actions import Action, WritePlan
 from provider.rest.exact import Json, canonical, read
@@ -95,6 +96,25 @@ def check_count(plan: WritePlan, guard: Guard, planned: Iterable[Planned]) -> No
             place=plan.place,
             reason="Nothing was sent.",
             remedy=f"{narrow}, or raise the guard with --max-writes (provider.connect(max_writes=...)).",
+        )
+
+
+def check_answer(plan: WritePlan, before: Mapping[int, Entry]) -> None:
+    """Stop a query that would read an answer which is not kept.
+
+    Args:
+        before: what the journal knows of rows that an earlier run has done.
+
+    Raises:
+        Guarded: there are such rows.
+    """
+    for entry in before.values():
+        made = f" It has made {entry.id}." if entry.id is not None else ""
+        raise Guarded(
+            f"the query reads the answer of {entry.request}, which an earlier run has sent",
+            place=plan.place,
+            reason=f"The journal says that it is done, and has no answers.{made} Nothing was sent now.",
+            remedy="Put what it has answered in its place, or keep another journal for what is left.",
         )
 
 

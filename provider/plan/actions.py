@@ -66,3 +66,8 @@ class WritePlan:
     chooses: bool = False
     awaits: bool = False
     text: bool = False
+
+    @property
+    def is_safe(self) -> bool:
+        """Whether it changes nothing: an EXEC that only reads."""
+        return all(action.method.is_safe for action in self.actions)

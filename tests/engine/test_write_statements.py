@@ -472,6 +472,54 @@ def test_a_journal_knows_its_statements(connection: Any, emulator: Emulator, tmp
     assert len(writes(emulator)) == 2
 
 
+def test_a_rerun_reads_again_and_tells_what_it_leaves_out(
+    connection: Any, emulator: Emulator, api: Any, tmp_path: Path
+) -> None:
+    thread = api.thread("one")
+    writes(emulator)
+    for created, note in ((1, "EXEC"), (0, "EXEC (1 done before)")):
+        with connection(resume=tmp_path / "j") as conn:
+            listed = f"SELECT count(*) FROM (EXEC openai.assistants.messages.list_messages @thread_id = '{thread}')"
+            assert conn.execute(listed).fetchall() == [(1,)], "what only reads is no row of a journal"
+            assert len(conn.execute(f"EXEC openai.assistants.threads.get_thread @thread_id='{thread}'").fetchall()) == 1
+            cursor = conn.execute("EXEC openai.assistants.threads.create_thread")
+            assert (len(cursor.fetchall()), cursor.message) == (created, note)
+    assert len(writes(emulator)) == 1
+
+
+def test_a_query_does_not_go_on_without_an_answer_that_an_earlier_run_has_got(
+    connection: Any, emulator: Emulator, tmp_path: Path
+) -> None:
+    made = "SELECT id FROM (EXEC openai.assistants.threads.create_thread)"
+    with connection(resume=tmp_path / "j") as conn:
+        ((id_,),) = conn.execute(made).fetchall()
+    with connection(resume=tmp_path / "j") as conn, pytest.raises(errors.Guarded, match="an earlier run has sent") as e:
+        conn.execute(made)
+    assert f"It has made {id_}." in e.value.reason
+    assert len(writes(emulator)) == 1
+
+
+def test_a_table_that_is_there_already_keeps_exec_from_being_sent(
+    connection: Any, emulator: Emulator, tmp_path: Path
+) -> None:
+    made = "AS SELECT id FROM (EXEC openai.assistants.threads.create_thread @metadata = $m)"
+    later = "INSERT INTO openai.assistants.threads DEFAULT VALUES"
+    for _ in range(2):
+        with connection(tmp_path / "file.duckdb", resume=tmp_path / "j") as conn:
+            conn.execute(f"CREATE TABLE IF NOT EXISTS made {made}", {"m": "{}"})
+            conn.execute(later)  # is the second write of the journal both times
+            assert len(conn.execute("SELECT * FROM made").fetchall()) == 1
+    assert len(writes(emulator)) == 2
+    with connection() as conn:
+        conn.execute("CREATE TABLE taken (i INTEGER); CREATE VIEW seen AS SELECT 1")
+        for name in ("taken", "seen"):
+            with pytest.raises(provider.DatabaseError, match="already exists"):
+                conn.execute(f"CREATE TABLE {name} {made}", {"m": "{}"})
+        assert writes(emulator) == []
+        conn.execute(f"CREATE OR REPLACE TABLE taken {made}", {"m": "{}"})
+    assert len(writes(emulator)) == 1
+
+
 def test_unknown_rows_are_sent_again_with_the_same_key_where_the_api_recognises_it(tmp_path: Path) -> None:
     manifest, journal = tmp_path / "shelf.yaml", tmp_path / "j"
     manifest.write_text(SHELF)
