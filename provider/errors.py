@@ -256,6 +256,8 @@ class RateLimited(ApiError):
 class OutcomeUnknown(OperationalError):
     """A write was sent and its answer was lost: it may have happened. It is never repeated."""
 
+    exit_code = 5
+
 
 class Guarded(OperationalError):
     """A guard stopped a statement before it sent anything."""

@@ -51,10 +51,17 @@ def partly_done(verb: str, place: Place, rows: Sequence[WriteReport], failed: in
     return PartlyDone(
         f"{verb} {what} at row {failed:,} of {len(rows):,}: {error.summary}",
         place=place,
-        reason=counts(rows),
+        reason="\n".join(filter(None, [error.reason, counts(rows)])),
         remedy=error.remedy,
         detail=error.detail,
     )
+
+
+def none_done(place: Place, rows: Sequence[WriteReport], error: Error) -> Error:
+    """The error of a statement that did none of its several rows: that of the first that was refused."""
+    error.place = error.place or place
+    error.reason = "\n".join(filter(None, [error.reason, counts(rows)]))
+    return error
 
 
 def counts(rows: Sequence[WriteReport]) -> str:

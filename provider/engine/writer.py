@@ -19,7 +19,7 @@ from provider.engine.files import Files
 from provider.engine.gateway import Gateway
 from provider.engine.journal import Journal
 from provider.engine.operations import Operations
-from provider.engine.outcomes import WriteReport, counts, interrupted, partly_done
+from provider.engine.outcomes import WriteReport, counts, interrupted, none_done, partly_done
 from provider.engine.results import DuckResult
 from provider.engine.sending import Letter, OnError
 from provider.engine.staging import Page
@@ -303,10 +303,11 @@ class Writer:
         failed = dispatch.failed
         assert failed is not None
         assert failed.failure is not None
-        nothing = all(letter.outcome == "not done" for letter in dispatch.letters)
-        if (nothing and not dispatch.before) or len(dispatch.planned) == 1:
-            raise failed.failure
         rows = self._gateway.report.writes
+        if len(dispatch.planned) == 1:
+            raise failed.failure
+        if all(letter.outcome == "not done" for letter in dispatch.letters) and not dispatch.before:
+            raise none_done(plan.place, rows, failed.failure)
         raise partly_done(plan.verb, plan.place, rows, failed.row, failed.failure) from failed.failure
 
     def _drop(self, letters: Sequence[Letter]) -> None:

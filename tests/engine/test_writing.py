@@ -476,6 +476,18 @@ def test_a_statement_that_fails_half_way_says_how_far_it_came(connection: Any, e
     assert len(posts(emulator)) == 2
 
 
+def test_a_statement_of_which_all_is_refused_says_so(connection: Any, emulator: Emulator) -> None:
+    columns = "(thread_id, role, content)"
+    sql = f"INSERT INTO openai.assistants.messages {columns} SELECT 'thread_none', 'user', 'x' FROM range(3)"
+    with pytest.raises(errors.ApiError, match="answered 404") as refused:
+        connection(on_error="continue").execute(sql)
+    assert "Done: 0. Refused: 3 (rows 1-3). Outcome unknown: 0. Not sent: 0." in str(refused.value)
+    assert "1 | INSERT INTO" in str(refused.value)
+    with pytest.raises(errors.ApiError) as refused:
+        connection().execute(sql)
+    assert "Done: 0. Refused: 1 (row 1). Outcome unknown: 0. Not sent: 2." in str(refused.value)
+
+
 def test_no_key_in_the_environment_is_said_by_the_variables_name(connection: Any, emulator: Emulator) -> None:
     with pytest.raises(provider.Error, match="OPENAI_API_KEY"):
         connection(environ={}).execute("SELECT id FROM openai.assistants.assistants")
