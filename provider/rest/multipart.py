@@ -150,35 +150,49 @@ class FormBody:
         Raises:
             TransportError: a file has become shorter, or cannot be read.
         """
+        async for piece, is_file in self._pieces(_lost):
+            yield piece
+            if is_file:
+                self._moved(len(piece))
+
+    async def digest(self) -> str:
+        """The SHA-256 of the body in hexadecimal, for a signature that goes before it; its files are read for that.
+
+        Raises:
+            TransportError: as `chunks`; nothing was sent.
+        """
+        found = sha256()
+        async for piece, _ in self._pieces(_changed):
+            found.update(piece)
+        return found.hexdigest()
+
+    async def _pieces(self, lost: Callable[[LocalFile, str], TransportError]) -> AsyncIterator[tuple[bytes, bool]]:
+        """The bytes of the body, and whether they are a file's; `lost` is the error for a file that is another one."""
         for head, part in self._parts:
-            yield head
+            yield head, False
             if isinstance(part.content, LocalFile):
-                async for piece in self._read(part.content):
-                    yield piece
+                async for piece in self._read(part.content, lost):
+                    yield piece, True
             else:
                 for start in range(0, len(part.content), PIECE):
-                    piece = part.content[start : start + PIECE]
-                    yield piece
-                    if part.filename is not None:
-                        self._moved(len(piece))
-            yield b"\r\n"
-        yield self._end
+                    yield part.content[start : start + PIECE], part.filename is not None
+            yield b"\r\n", False
+        yield self._end, False
 
-    async def _read(self, file: LocalFile) -> AsyncIterator[bytes]:
+    async def _read(self, file: LocalFile, lost: Callable[[LocalFile, str], TransportError]) -> AsyncIterator[bytes]:
         """As many bytes of a file as were announced."""
         at = 0
         while at < file.size:
             try:
                 piece = await asyncio.to_thread(os.pread, self._files[file], min(PIECE, file.size - at), at)
             except OSError as e:
-                raise _lost(file, _reason(e)) from None
+                raise lost(file, _reason(e)) from None
             if not piece:
-                raise _lost(file, f"It has {at:,} bytes now, and {file.size:,} were announced.")
+                raise lost(file, f"It has {at:,} bytes now, and {file.size:,} were announced.")
             yield piece
             at += len(piece)
-            self._moved(len(piece))
         if os.fstat(self._files[file]).st_mtime_ns != file.modified:
-            raise _lost(file, "Somebody has written to it.")
+            raise lost(file, "Somebody has written to it.")
 
 
 def quoted(name: str) -> str:

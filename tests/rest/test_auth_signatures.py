@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import email.utils
 import logging
+import os
 import ssl
 import subprocess
 import sys
 import time
 import traceback
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
 import trustme
+from botocore.auth import S3SigV4Auth, SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import ReadOnlyCredentials
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+import provider
 from provider.catalog import credentials as manifest
 from provider.errors import AuthError, InterfaceError, TransportError
 from provider.rest.auth.secret import Secret
@@ -125,6 +131,32 @@ def test_a_signed_token_is_exchanged_for_an_access_token(tmp_path: Path) -> None
         assert conn.execute(LIST).fetchall() == [("o1",), ("o2",)]
 
 
+@pytest.mark.parametrize("off", [3600, -3600, 0])
+def test_an_assertion_follows_the_clock_of_the_endpoint_that_refused_it(tmp_path: Path, off: int) -> None:
+    """An endpoint an hour away is asked once more, by its own Date; one that refuses for good is not."""
+    auth = "{type: oauth2_jwt_bearer, token_url: /token, assertion: {algorithm: HS256, key_env: KEY}}"
+    there = time.time() + off
+
+    def answer(request: Seen) -> Reply:
+        if request.path != "/token":
+            return orders(request)
+        claims = jwt.decode(request.form["assertion"], options={"verify_signature": False})
+        if off and claims["iat"] <= there < claims["exp"]:
+            return Reply(body={"access_token": "t0ken-of-theirs", "expires_in": 3600})
+        date = {"Date": email.utils.formatdate(there, usegmt=True)}
+        return Reply(400, {"error": "invalid_grant"}, date)
+
+    with web_server(answer) as server, connect(tmp_path, server.url, auth, {"KEY": SECRET}) as conn:
+        if off:
+            assert conn.execute(LIST).fetchall() == [("o1",), ("o2",)]
+            conn.execute(LIST)
+            assert server.paths() == ["/token", "/token", "/orders", "/orders"]
+        else:
+            with pytest.raises(AuthError, match="invalid_grant"):
+                conn.execute(LIST)
+            assert server.paths() == ["/token"]
+
+
 def test_what_an_endpoint_says_of_an_assertion_is_redacted(tmp_path: Path) -> None:
     auth = "{type: oauth2_jwt_bearer, token_url: /token, assertion: {algorithm: HS256, key_env: KEY}}"
 
@@ -190,6 +222,50 @@ def test_a_signature_counts_on_the_clock_of_the_api_that_refused_it(tmp_path: Pa
             conn.execute(LIST)
         assert len(server.requests) == 2
         assert "/eu-west-1/execute-api/aws4_request" in server.requests[0].headers["authorization"]
+
+
+FORMS = """
+provider: depot
+base_url: {{default: '{url}'}}
+auth: {{type: aws_sigv4, service: {service}, region: eu-west-1}}
+---
+service: depot
+resources:
+  files:
+    fields: {{id: {{type: string}}}}
+    methods:
+      upload: {{sql: EXEC, http: POST /files, body: {{file: {{type: file, required: true}}, purpose: {{}}}}}}
+"""
+
+
+def signature(request: Seen, url: str, service: str) -> str:
+    """The Authorization of a request as AWS's own signer makes it of what arrived."""
+    kind = S3SigV4Auth if service == "s3" else SigV4Auth
+    signer = kind(ReadOnlyCredentials(*AWS.values(), None), service, "eu-west-1")
+    signed = AWSRequest(request.method, url + request.target, {}, request.body)
+    told = request.headers["authorization"].partition("SignedHeaders=")[2].partition(",")[0].split(";")
+    for name in told:
+        if name != "host":
+            signed.headers[name] = request.headers[name]
+    signed.context["timestamp"] = request.headers["x-amz-date"]
+    text = signer.string_to_sign(signed, signer.canonical_request(signed))
+    made: str = signer.signature(text, signed)
+    return made
+
+
+@pytest.mark.parametrize("service", ["execute-api", "s3"])
+@pytest.mark.parametrize("given", ["@file=local_file('{}')", "@file=('bytes')::BLOB, @purpose='x'"])
+def test_a_form_with_files_is_signed_over_all_its_bytes(tmp_path: Path, service: str, given: str) -> None:
+    (tmp_path / "large.bin").write_bytes(os.urandom(1_000_000))
+    file = tmp_path / "depot.yaml"
+    with web_server(lambda _: Reply(body={"id": "f1"})) as server:
+        file.write_text(FORMS.format(url=server.url, service=service), encoding="utf-8")
+        with provider.connect(manifests=[file], environ=AWS) as conn:
+            cur = conn.execute(f"EXEC depot.depot.files.upload {given.format(tmp_path / 'large.bin')}")
+            assert cur.fetchall() == [("f1",)]
+    (request,) = server.requests
+    assert request.headers["x-amz-content-sha256"] == sha256(request.body).hexdigest()
+    assert request.headers["authorization"].endswith(f"Signature={signature(request, server.url, service)}")
 
 
 def test_a_session_s_key_comes_from_a_program_and_reaches_no_log(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 from email.message import Message
 from email.parser import BytesParser
@@ -159,3 +160,28 @@ def test_a_form_is_told_by_names_and_sizes() -> None:
     assert str(form) == "multipart/form-data: purpose=batch, file=a.jsonl (14 bytes)"
     assert "secret" not in repr(form)
     assert form.mark == Form(form.parts).mark != Form((form.parts[0], Part("file", b"other", "a.jsonl"))).mark
+
+
+def test_a_digest_is_of_the_bytes_that_are_sent_and_moves_none(tmp_path: Path) -> None:
+    moved: list[int] = []
+
+    async def both(body: FormBody) -> tuple[str, bytes]:
+        digest = await body.digest()
+        assert moved == []
+        return digest, b"".join([chunk async for chunk in body.chunks()])
+
+    (tmp_path / "a").write_bytes(os.urandom(2 * PIECE + 7))
+    parts_ = (Part("purpose", b"batch"), Part("file", LocalFile.at(str(tmp_path / "a")), "a"), Part("b", b"x", "b"))
+    with FormBody(Form(parts_), moved.append) as body:
+        digest, content = asyncio.run(both(body))
+    assert digest == hashlib.sha256(content).hexdigest()
+    assert sum(moved) == 2 * PIECE + 8
+
+
+def test_a_file_that_changes_before_its_form_is_signed_was_not_sent(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"x" * 100)
+    with FormBody(Form((Part("file", LocalFile.at(str(tmp_path / "a")), "a"),)), lambda _: None) as body:
+        (tmp_path / "a").write_bytes(b"x" * 10)
+        with pytest.raises(TransportError, match="has changed") as raised:
+            asyncio.run(body.digest())
+    assert not raised.value.sent

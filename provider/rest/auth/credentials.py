@@ -10,18 +10,20 @@ import random
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from provider.catalog.model import Model
-from provider.errors import ApiError, TransportError
+from provider.errors import ApiError, AuthError, TransportError
 from provider.rest.auth.lookup import Lookup
 from provider.rest.auth.oauth import fingerprint
+from provider.rest.auth.placing import with_header
 from provider.rest.auth.redaction import spellings
 from provider.rest.auth.scheme import Scheme
 from provider.rest.auth.secret import Secret
 from provider.rest.auth.token import Found, Given, Kept, Token, drive, origin
 from provider.rest.auth.tokenfile import TokenFile, place
+from provider.rest.multipart import FormBody
 from provider.rest.transport import Request, Response
 
 #: Seconds before its end at which a token is renewed; a short-lived one after nine tenths of its life.
@@ -135,7 +137,8 @@ class Credentials:
         Raises:
             InterfaceError: a variable, a file or an extra is missing.
             ApiError: the token endpoint refused (AuthError) or failed, or the request is for another origin.
-            TransportError: the token endpoint could not be reached, or answered nothing usable.
+            TransportError: the token endpoint could not be reached, or answered nothing usable; or a file of the
+                request's form has changed.
         """
         base = self._base_url()
         if not request.url.startswith(f"{base}/") and origin(request.url) != origin(base):
@@ -148,6 +151,8 @@ class Credentials:
             await self._renewed(self._renewals)
         assert self._token is not None
         token = self._token
+        if self._scheme.digest_header is not None and isinstance(request.body, FormBody):
+            request = with_header(request, self._scheme.digest_header, await request.body.digest())
         return Signed(self._scheme.sign(token, request, self._now()), token, self._renewals)
 
     async def renew(self, refused: Signed, response: Response) -> bool:
@@ -229,7 +234,18 @@ class Credentials:
         return token
 
     async def _run(self, given: Given) -> Token:
-        token = await drive(self._scheme.obtain(given), self._ask, self._hide)
+        heard: list[Response] = []
+
+        async def ask(request: Request) -> Response:
+            heard.append(await self._ask(request))
+            return heard[-1]
+
+        try:
+            token = await drive(self._scheme.obtain(given), ask, self._hide)
+        except AuthError:
+            if not self._scheme.is_timed or not heard or not self._learn_time(heard[-1]):
+                raise
+            token = await drive(self._scheme.obtain(replace(given, now=self._now())), ask, self._hide)
         self._hide(*token.secrets)
         return token
 

@@ -151,6 +151,10 @@ class JwtBearer(Scheme[manifest.JwtBearer]):
     def remedy(self) -> str:
         return assertion.remedy(self.names)
 
+    @property
+    def is_timed(self) -> bool:
+        return True
+
     def obtain(self, given: Given) -> Flow:
         url = given.url(self.model.token_url)
         proof = assertion.signed(self.model.assertion, given, aud=url)

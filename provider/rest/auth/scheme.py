@@ -41,6 +41,16 @@ class Scheme(ABC, Generic[M]):
         """Where the token stands in a request."""
         return BEARER
 
+    @property
+    def digest_header(self) -> str | None:
+        """The header in which `sign` expects the SHA-256 of a body that streams, None where it takes none."""
+        return None
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether a token is asked for with what holds the time, so that a wrong clock is refused."""
+        return False
+
     @abstractmethod
     def obtain(self, given: Given) -> Flow:
         """Obtain a token."""

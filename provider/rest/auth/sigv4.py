@@ -9,12 +9,15 @@ from functools import cache
 from typing import Any
 
 from provider.catalog import credentials as manifest
-from provider.errors import InterfaceError, NotSupportedError
+from provider.errors import InterfaceError
 from provider.rest.auth.extras import library
 from provider.rest.auth.scheme import Scheme
 from provider.rest.auth.secret import Secret
 from provider.rest.auth.token import Flow, Given, Token
 from provider.rest.transport import Request
+
+#: Says what a body's SHA-256 is, where the body itself is not at hand.
+_DIGEST = "X-Amz-Content-SHA256"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,10 @@ class SigV4(Scheme[manifest.AwsSigV4]):
     @property
     def remedy(self) -> str:
         return f"Check {self.model.access_key_env} and {self.model.secret_key_env}, and this machine's clock."
+
+    @property
+    def digest_header(self) -> str:
+        return _DIGEST
 
     def obtain(self, given: Given) -> Flow:
         model = self.model
@@ -55,14 +62,15 @@ class SigV4(Scheme[manifest.AwsSigV4]):
 
     def sign(self, token: Token, request: Request, now: float) -> Request:
         assert isinstance(token, AwsKey)
-        if request.body is not None and not isinstance(request.body, bytes):
-            raise NotSupportedError("a form with files cannot be signed for AWS")
         awsrequest = library("botocore.awsrequest", "aws", "signing for AWS")
         credentials = library("botocore.credentials", "aws", "signing for AWS")
         session = token.session.reveal() if token.session else None
         key = credentials.ReadOnlyCredentials(token.access_key, token.secret.reveal(), session)
         signer = _signer(self.model.service == "s3")(key, self.model.service, token.region)
-        signed = awsrequest.AWSRequest(request.method, request.url, dict(request.headers), request.body)
+        headers = dict(request.headers)
+        body = request.body if isinstance(request.body, bytes) else None
+        signed = awsrequest.AWSRequest(request.method, request.url, headers, body)
+        signed.context["digest"] = headers.get(_DIGEST)
         signed.context["timestamp"] = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
         signer.add_auth(signed)
         return replace(request, headers=tuple(signed.headers.items()))
@@ -70,11 +78,17 @@ class SigV4(Scheme[manifest.AwsSigV4]):
 
 @cache
 def _signer(s3: bool) -> Any:
-    """botocore's signer, with the time as it is given, and without log lines that quote the session's token."""
+    """botocore's signer, with the time and the body's digest as they are given.
+
+    It writes no log lines, which would quote the session's token.
+    """
     library_ = library("botocore.auth", "aws", "signing for AWS")
     base: Any = library_.S3SigV4Auth if s3 else library_.SigV4Auth
 
     class Signer(base):  # type: ignore[misc]
+        def payload(self, request: Any) -> Any:
+            return request.context["digest"] or super().payload(request)
+
         def add_auth(self, request: Any) -> None:
             self._modify_request_before_signing(request)
             text = self.string_to_sign(request, self.canonical_request(request))
