@@ -15,7 +15,8 @@ import provider
 from provider.emulator import Emulator
 from provider.errors import ApiError, ConflictError, OutcomeUnknown, RateLimited
 from provider.rest.request import Exchange
-from tests.rest.webserver import Reply, web_server
+from tests.rest import shop
+from tests.rest.webserver import Reply, Seen, web_server
 
 MANIFEST = """
 provider: shop
@@ -272,3 +273,28 @@ def test_an_errors_words_may_lie_in_an_array(tmp_path: Path, body: Any, said: st
     ):
         connection.execute("SELECT id FROM shop.sales.orders WHERE order_id = 'o1'")
     assert said in str(raised.value)
+
+
+def test_what_an_account_was_refused_counts_for_its_other_connections_and_for_no_other_account(tmp_path: Path) -> None:
+    together, refusing = threading.Barrier(8), [True]
+
+    def busy(request: Seen) -> Reply:
+        if refusing[0]:
+            together.wait(10)
+            refusing[0] = False
+            return Reply(429, {"error": "not so fast"})
+        if request.bearer == "another-key":
+            together.wait(10)  # all eight are in flight
+        return shop.orders(request)
+
+    auth, ids = "{type: bearer, env: KEY}", ", ".join(f"'o{n}'" for n in range(8))
+    sql = f"SELECT count(*) FROM shop.sales.orders WHERE order_id IN ({ids})"
+    with ExitStack() as stack:
+        server = stack.enter_context(web_server(busy))
+        first, second, other = (
+            stack.enter_context(shop.connect(tmp_path, server.url, auth, {"KEY": key}, max_concurrency=8))
+            for key in ("refused-key", "refused-key", "another-key")
+        )
+        assert first.execute(sql).report.requests == 16
+        assert second.execute(sql).report.waits.limit > 0
+        assert other.execute(sql).report.waits.limit == 0
