@@ -181,7 +181,7 @@ class Gateway:
             self._watch.check()
 
     def live(self, letter: Letter) -> Live:
-        """The stream that a letter is answered with; nothing is sent yet."""
+        """The stream that a letter is answered with; nothing is sent yet. An error of the statement ends it."""
         from provider.rest.eventsource import EventSource
 
         assert self._watch is not None
@@ -195,6 +195,7 @@ class Gateway:
         source = EventSource(open_, letter.call, letter.method.stream, message)
         live = Live(self._loop, source, self._watch, self._lives.discard)
         self._lives.add(live)
+        self._watch.ending(live.close)
         return live
 
     def redacted(self, target: Target, text: str) -> str:

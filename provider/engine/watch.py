@@ -53,6 +53,7 @@ class Watch:
         self._running = False
         self._reason: Cancelled | Timeout | None = None
         self._wakes: list[Callable[[], object]] = []
+        self._ends: list[Callable[[], object]] = []
         self._began = 0.0
         self._take_back: Callable[[], object] | None = None
 
@@ -99,6 +100,13 @@ class Watch:
             with self._lock:
                 self._wakes.remove(wake)
 
+    def ending(self, end: Callable[[], object]) -> None:
+        """What the statement has opened and hands out: `end` is called where an error leaves it, or its rows.
+
+        Ctrl-C may come at any moment between the opening and the cursor's getting it.
+        """
+        self._ends.append(end)
+
     def noticed(self) -> None:
         """The statement has failed: what cleans up behind it is not to be interrupted."""
         with self._lock:
@@ -106,11 +114,14 @@ class Watch:
         self._drop_rest()
 
     def _drop_rest(self) -> None:
-        """What DuckDB still carries of a query that was left, its next statement would carry to the end first.
+        """End what was opened, and what DuckDB still carries of a query that was left.
 
-        An interruption ends that, and is forgotten when the next statement begins.
+        Its next statement would carry that to the end first. An interruption ends it, and is forgotten when the next
+        statement begins.
         """
         self._duck.interrupt()
+        for end in self._ends:
+            end()
 
     def _stop(self, reason: Cancelled | Timeout) -> None:
         with self._lock:

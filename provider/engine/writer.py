@@ -252,11 +252,7 @@ class Writer:
         plan = dispatch.plan
         (letter,) = dispatch.letters
         live = self._gateway.live(letter)
-        try:
-            self._send_one(dispatch, live)
-        except BaseException:
-            live.close()
-            raise
+        self._send_one(dispatch, live)
         operations = Operations.of(letter.method, self._catalog)
         story = Story(letter.method, operations, letter.call)
         report = self._gateway.report
