@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import re
@@ -32,6 +33,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     if config.getoption("update_snapshots") and config.getoption("numprocesses", None):
         raise pytest.UsageError("--update-snapshots writes files: run it without -n, whose workers would share them")
+
+
+def pytest_collection_finish() -> None:
+    """Thousands of collected tests stay to the end: a look through them all would halt a test for 0.3 s."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -56,7 +56,7 @@ def test_the_log_has_every_request_without_its_key(connect: Any) -> None:
 
 
 def test_it_counts_the_most_requests_in_flight(connect: Any) -> None:
-    with Emulator(latency=0.2) as emulator:
+    with Emulator(latency=0.5) as emulator:
         api = connect(emulator.base_url)
         with ThreadPoolExecutor(8) as pool:
             list(pool.map(lambda _: api.get("/files"), range(8)))

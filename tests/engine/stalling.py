@@ -7,7 +7,7 @@ import itertools
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -144,9 +144,14 @@ def kept_waiting() -> dict[str, float]:
     """
     found = {}
     for path in Path("/proc/self/task").glob("*/schedstat"):
-        with suppress(FileNotFoundError):  # the thread has just ended
+        with suppress(FileNotFoundError, ProcessLookupError):  # the thread has just ended
             found[path.parent.name] = int(path.read_text().split()[1]) / 1e9
     return found
+
+
+def waited_since(before: Mapping[str, float]) -> float:
+    """What `kept_waiting` has grown by since it said `before`, in seconds, all threads together."""
+    return sum(seconds - before.get(thread, 0.0) for thread, seconds in kept_waiting().items())
 
 
 def until(holds: Any) -> None:

@@ -20,7 +20,7 @@ import pytest
 
 import provider
 from provider.errors import Cancelled, PartlyDone
-from tests.engine.stalling import Stalling, kept_waiting, stalling, until
+from tests.engine.stalling import Stalling, kept_waiting, stalling, until, waited_since
 
 SECONDS = 0.1
 ENVIRON = {"OPENAI_API_KEY": "not-a-real-key", "ID": "app", "SECRET": "s3cret"}
@@ -180,7 +180,7 @@ def stop(conn: Any, server: Stalling, state: State, how: Callable[[Any], None]) 
     with pytest.raises((KeyboardInterrupt, Cancelled, PartlyDone)):
         cursor.execute(state.sql).fetchall()
     raised = time.monotonic() - stopped_at[0]
-    waited = sum(seconds - before.get(thread, 0.0) for thread, seconds in kept_waiting().items())
+    waited = waited_since(before)
     actor.join()
     until(lambda: not server.waiting)
     return raised - waited, max(0.0, server.calm_at - stopped_at[0]) - waited

@@ -31,6 +31,7 @@ from provider.errors import (
 )
 from tests.conftest import KEY, Api, Connect
 from tests.engine.eventserver import HEAD, JOBS, EventServer, Wire, event_server
+from tests.engine.stalling import kept_waiting, waited_since
 
 CREATE_RUN = "EXEC openai.assistants.runs.create_run @thread_id=?, @@json=?"
 TOOL = {
@@ -338,16 +339,18 @@ def test_a_get_streams_without_event_names_up_to_the_end_of_the_connection(tmp_p
 def test_closing_the_cursor_ends_the_request_at_once(tmp_path: Path) -> None:
     gone = threading.Event()
     left: list[float] = []
+    before: dict[str, float] = {}
 
     def script(wire: Wire) -> None:
         wire.say(HEAD + b"data: 1\n\n")
         if wire.left(10):
-            left.append(time.monotonic())
+            left.append(time.monotonic() - waited_since(before))
         gone.set()
 
     with cloud(tmp_path, script) as (conn, _):
         cursor = conn.execute(FOLLOW)
         assert len(cursor.fetchmany(10)) == 1
+        before.update(kept_waiting())
         started = time.monotonic()
         cursor.close()
         assert gone.wait(5)
@@ -456,7 +459,7 @@ def test_a_silent_stream_is_a_timeout(tmp_path: Path) -> None:
         wire.say(HEAD + b"data: 1\n\n")
         wire.left(10)
 
-    with cloud(tmp_path, script, timeout=0.2) as (conn, _):
+    with cloud(tmp_path, script, timeout=0.5) as (conn, _):
         cursor = conn.execute(FOLLOW)
         assert cursor.fetchone() is not None
         with pytest.raises(Timeout, match="timed out") as caught:

@@ -12,9 +12,9 @@ from .conftest import Run
 
 def test_the_tour_runs_to_its_end(apiql: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY")
-    started = time.monotonic()
+    started = time.process_time()
     ran = apiql("demo")
-    assert time.monotonic() - started < 10
+    assert time.process_time() - started < 10
     assert (ran.code, ran.err) == (0, "")
     steps = re.split(r"^-- \d+\. ", ran.out, flags=re.MULTILINE)[1:]
     verbs = []
