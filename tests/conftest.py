@@ -9,7 +9,7 @@ import re
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import httpx
@@ -21,6 +21,8 @@ from tests.truth import truth
 
 KEY = "not-a-real-key"
 HEADERS = {"Authorization": f"Bearer {KEY}", "OpenAI-Beta": "assistants=v2"}
+
+E = TypeVar("E", bound=provider.Error)
 
 #: Opens a connection to an emulator; keyword arguments are those of `provider.connect`.
 Connect = Callable[..., Any]
@@ -53,6 +55,13 @@ def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def interruptible() -> None:
     """A shell that runs the tests in the background has them, and the processes they start, ignore Ctrl-C."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def error_of(sql: str, kind: type[E]) -> E:
+    """The error of a statement that needs no API, on a connection of its own."""
+    with provider.connect() as connection, pytest.raises(kind) as caught:
+        connection.execute(sql)
+    return caught.value
 
 
 @pytest.fixture(scope="session")

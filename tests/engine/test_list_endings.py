@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.oracle.compare import Case, Oracle, opened
+from tests.oracle.compare import Case, Oracle
 from tests.oracle.server import Server
 from tests.oracle.world import Method, Resource, Sort, World
 
@@ -23,16 +21,7 @@ NOTES = Resource(
 )
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with Server() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def oracle(server: Server) -> Iterator[Oracle]:
-    with opened(server, World((NOTES,), (), page=2)) as oracle:
-        yield oracle
+WORLD = World((NOTES,), (), page=2)
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 
-from tests.oracle.compare import Case, Oracle, opened
+from tests.oracle.compare import Case, Oracle
 from tests.oracle.server import Server
 from tests.oracle.world import Method, Resource, World
 
@@ -42,16 +41,7 @@ BRIEF = Resource(
 )
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with Server() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def oracle(server: Server) -> Iterator[Oracle]:
-    with opened(server, World((PARTS, NOTES, BRIEF), (), page=20)) as oracle:
-        yield oracle
+WORLD = World((PARTS, NOTES, BRIEF), (), page=20)
 
 
 def listed(ids: list[int]) -> str:

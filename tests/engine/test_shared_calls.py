@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 
-from tests.oracle.compare import Case, Oracle, opened
+from tests.oracle.compare import Case, Oracle
 from tests.oracle.server import Server
 from tests.oracle.world import Filter, Method, Resource, World
 
@@ -43,16 +42,7 @@ NOTES = Resource(
 )
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with Server() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def oracle(server: Server) -> Iterator[Oracle]:
-    with opened(server, World((PEOPLE, TEAMS, NOTES), (), page=2)) as oracle:
-        yield oracle
+WORLD = World((PEOPLE, TEAMS, NOTES), (), page=2)
 
 
 PEOPLE_AND_BOSSES = "FROM w.s.people p JOIN w.s.people b ON b.id = p.boss WHERE p.id IN ('a', 'b', 'c', 'e')"

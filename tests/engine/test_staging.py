@@ -577,7 +577,7 @@ fields = st.sampled_from(sorted(TYPES)).flatmap(
     lambda n: st.tuples(st.just(n), st.integers(0, 9).flatmap(lambda k: values if k == 0 else FITTING[n]))
 )
 rows = st.builds(_object, st.lists(fields, max_size=14), gaps)
-CASES = int(os.environ.get("APIQL_FUZZ_CASES", "200"))
+CASES = int(os.environ.get("APIQL_FUZZ_CASES", "100"))
 
 
 @settings(

@@ -6,12 +6,7 @@ import pytest
 
 import provider
 from provider.errors import BindError
-
-
-def error_of(sql: str) -> BindError:
-    with provider.connect() as connection, pytest.raises(BindError) as caught:
-        connection.execute(sql)
-    return caught.value
+from tests.conftest import error_of
 
 
 @pytest.mark.parametrize(
@@ -25,7 +20,7 @@ def error_of(sql: str) -> BindError:
     ],
 )
 def test_a_part_of_a_resources_name_says_how_to_go_on(name: str, said: str, helps: str) -> None:
-    error = error_of(f"SELECT * FROM {name}")
+    error = error_of(f"SELECT * FROM {name}", BindError)
     assert error.place is not None
     assert error.place.text[error.place.start : error.place.end] == name
     assert said in error.summary
@@ -33,16 +28,16 @@ def test_a_part_of_a_resources_name_says_how_to_go_on(name: str, said: str, help
 
 
 def test_a_name_that_is_like_nothing_gets_no_advice() -> None:
-    assert error_of("SELECT * FROM invoices_of_2026").remedy == ""
+    assert error_of("SELECT * FROM invoices_of_2026", BindError).remedy == ""
 
 
 @pytest.mark.parametrize(("sql", "meant"), [("SHOW SETTING", "SHOW SETTINGS"), ("SHOW PROVIDER", "SHOW PROVIDERS")])
 def test_a_misspelt_show_is_taken_for_a_table_and_says_what_was_meant(sql: str, meant: str) -> None:
-    assert error_of(sql).remedy == f"Did you mean {meant}?"
+    assert error_of(sql, BindError).remedy == f"Did you mean {meant}?"
 
 
 def test_a_string_in_double_quotes_is_recognised() -> None:
-    error = error_of('SELECT id FROM openai.assistants.assistants WHERE name = "Helper"')
+    error = error_of('SELECT id FROM openai.assistants.assistants WHERE name = "Helper"', BindError)
     assert error.remedy.startswith("Double quotes stand around names; a string is 'Helper'.")
 
 

@@ -17,7 +17,7 @@ import pytest
 
 import provider
 from provider.errors import ApiError, BindError, DataError
-from tests.oracle.compare import Case, Oracle, opened
+from tests.oracle.compare import Case, Oracle
 from tests.oracle.server import NOT_FOUND, Reply, Server
 from tests.oracle.world import Filter, Method, Resource, Sort, Table, World
 
@@ -277,16 +277,7 @@ SPOTS = (
 )
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Server]:
-    with Server() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def oracle(server: Server) -> Iterator[Oracle]:
-    with opened(server, _world()) as judge:
-        yield judge
+WORLD = _world()
 
 
 @pytest.mark.parametrize("spot", SPOTS, ids=lambda s: s.who)

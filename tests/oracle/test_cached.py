@@ -11,7 +11,7 @@ from tests.oracle.compare import Case, Oracle, opened
 from tests.oracle.server import Server
 from tests.oracle.test_oracle import made
 
-WORLDS, PER_WORLD = 5, 20
+WORLDS, PER_WORLD = 3, 20
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from tests.oracle.world import Filter, Method, Resource, Sort, World
 from tests.oracle.worlds import random_world
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*.json"))
-WORLDS, PER_WORLD = 9, 25
+WORLDS, PER_WORLD = 6, 25
 
 
 @pytest.fixture(scope="module")

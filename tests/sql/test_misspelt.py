@@ -6,12 +6,7 @@ import pytest
 
 import provider
 from provider.errors import Error
-
-
-def error_of(sql: str) -> Error:
-    with provider.connect() as connection, pytest.raises(Error) as caught:
-        connection.execute(sql)
-    return caught.value
+from tests.conftest import error_of
 
 
 @pytest.mark.parametrize(
@@ -31,7 +26,7 @@ def error_of(sql: str) -> Error:
     ],
 )
 def test_a_misspelt_keyword_is_named_with_the_one_that_was_meant(sql: str, word: str, meant: str) -> None:
-    error = error_of(sql)
+    error = error_of(sql, Error)
     assert error.place is not None
     assert sql[error.place.start : error.place.end] == word
     assert f"Did you mean {meant}?" in error.remedy
@@ -42,18 +37,18 @@ def test_a_misspelt_keyword_is_named_with_the_one_that_was_meant(sql: str, word:
     ["SELECT 1 +", "SELECT form FROM range(3) AS t(form", "SELECT 1 AS wher, FROM openai.assistants.assistants ("],
 )
 def test_other_mistakes_blame_no_keyword(sql: str) -> None:
-    assert "no keyword" not in str(error_of(sql))
+    assert "no keyword" not in str(error_of(sql, Error))
 
 
 @pytest.mark.parametrize(
     "sql", ["REGISTRY PULL openai", "AUTH LOGIN google", "PURGE", "sleep 10", "NATIVEQUERY 'x'", "CLEAR"]
 )
 def test_what_only_stackql_has_says_what_does_its_work(sql: str) -> None:
-    error = error_of(sql)
+    error = error_of(sql, Error)
     assert isinstance(error, provider.NotSupportedError)
     assert sql.split()[0].upper() in error.summary
     assert error.remedy
 
 
 def test_a_statement_of_duckdbs_that_knows_no_resources_says_so() -> None:
-    assert error_of("VACUUM openai.assistants.assistants").summary == "this statement cannot name resources"
+    assert error_of("VACUUM openai.assistants.assistants", Error).summary == "this statement cannot name resources"
