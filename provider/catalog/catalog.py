@@ -200,20 +200,19 @@ class Resource:
         return tuple(m for m in self.methods if m.verb == verb)
 
     def select_parameter(self, name: str) -> Parameter | None:
-        """The path or query parameter of that name of any SELECT method."""
+        """The parameter of that name of any SELECT method."""
         for method in self.methods_for("SELECT"):
             for p in method.parameters:
-                if p.name.lower() == name.lower() and p.location != "body":
+                if p.name.lower() == name.lower():
                     return p
         return None
 
     def select_parameters(self) -> dict[str, Parameter]:
-        """All path and query parameters of the SELECT methods, by name."""
+        """All parameters of the SELECT methods, by name."""
         found: dict[str, Parameter] = {}
         for method in self.methods_for("SELECT"):
             for p in method.parameters:
-                if p.location != "body":
-                    found.setdefault(p.name, p)
+                found.setdefault(p.name, p)
         return found
 
     def key_field(self, parameter: str) -> str | None:

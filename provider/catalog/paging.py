@@ -23,10 +23,12 @@ class _Rule(Model):
     """What all kinds share.
 
     Attributes:
+        in_: where the parameters stand, in the query or in a JSON body.
         size: how the rows per page are set.
         max_pages: where reading a list is cut off, and its rows are marked as truncated.
     """
 
+    in_: Location = Field(default="query", alias="in", description="where its parameters stand")
     size: PageSize | None = None
     max_pages: int | None = Field(
         default=None, ge=1, description="pages of one list after which reading is cut off; 100,000 when left out"
@@ -35,7 +37,7 @@ class _Rule(Model):
     @property
     def location(self) -> Location:
         """Where the parameters stand."""
-        return "query"
+        return self.in_
 
     @property
     def positions(self) -> tuple[str, ...]:
@@ -55,17 +57,7 @@ class _Rule(Model):
         return f"next by {', '.join(self.positions)}"
 
 
-class _Placed(_Rule):
-    """A kind whose parameters may stand in the query or in a JSON body."""
-
-    in_: Location = Field(default="query", alias="in", description="where its parameters stand")
-
-    @property
-    def location(self) -> Location:
-        return self.in_
-
-
-class CursorPages(_Placed):
+class CursorPages(_Rule):
     """Pages chained by a cursor in the body."""
 
     kind: Literal["cursor"]
@@ -75,7 +67,7 @@ class CursorPages(_Placed):
     omitted: bool = Field(default=False, description="the last page has no `next` at all")
 
 
-class HeaderCursorPages(_Placed):
+class HeaderCursorPages(_Rule):
     """Pages chained by a cursor in a response header, which the last page does not have."""
 
     kind: Literal["header_cursor"]
@@ -83,7 +75,7 @@ class HeaderCursorPages(_Placed):
     header: str = Field(description="the header that has the next cursor")
 
 
-class KeysetPages(_Placed):
+class KeysetPages(_Rule):
     """Pages that begin behind the last record of the page before."""
 
     kind: Literal["keyset"]
@@ -99,7 +91,7 @@ class KeysetPages(_Placed):
         return self
 
 
-class _Counted(_Placed):
+class _Counted(_Rule):
     """A kind that counts: by rows or by pages."""
 
     param: str

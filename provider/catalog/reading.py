@@ -322,7 +322,7 @@ class ServiceBuilder:
     def _method(self, resource: str, name: str, model: manifest.Method, fields: tuple[Field, ...]) -> Method:
         http_method, path = model.http.split(" ", 1)
         parameters = self._parameters(resource, model, path)
-        columns, inputs = {f.name for f in fields}, {p.name for p in parameters if p.location != "body"}
+        columns, inputs = {f.name for f in fields}, {p.name for p in parameters}
         pages = self._provider.pagination[model.paginate] if model.paginate else None
         lifetime = model.cache or self._model.resources[resource].cache
         return Method(

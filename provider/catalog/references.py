@@ -146,10 +146,11 @@ class _Checks:
         if rule.kind == "keyset" and rule.field not in fields:
             yield self._unknown(f'{said} goes on from "{rule.field}", which is no field', rule.field, fields, place)
         if rule.kind == "time_window":
-            required = [p.name or name for name, p in method.query.items() if p.required]
+            given = method.body if rule.location == "body" else method.query
+            required = [p.name or name for name, p in given.items() if p.required]
             for name in (rule.from_, rule.to):
                 if name not in required:
-                    message = f'{said} needs "{name}" as a required parameter of the query'
+                    message = f'{said} needs "{name}" as a required parameter of the {rule.location}'
                     yield self._unknown(message, name, required, place)
 
     def _list(self, where: Keys, method: manifest.Method, resource: manifest.Resource) -> Iterator[ManifestError]:
@@ -326,8 +327,8 @@ class _Checks:
 
 
 def _inputs(method: manifest.Method) -> list[str]:
-    """SQL's names of what a method takes in the path and the query, in any version."""
-    return [*_path_inputs(method), *method.query]
+    """SQL's names of what a method takes, in any version."""
+    return [*_path_inputs(method), *method.query, *method.body]
 
 
 def _path_inputs(method: manifest.Method) -> list[str]:

@@ -333,7 +333,7 @@ def wider(scan: Scan, values: Mapping[str, Json], echoed: Sequence[str]) -> Call
     narrowing = {
         p.name
         for p in scan.parameters
-        if p.name in exact - set(echoed) and p.location == "query" and not p.required and not p.has_default
+        if p.name in exact - set(echoed) and p.location in ("query", "body") and not p.required and not p.has_default
     }
     if not any(values[name] is not None for name in narrowing):
         return None

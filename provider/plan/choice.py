@@ -301,7 +301,7 @@ class Choice:
     def _optional(self, use: Use, method: Method) -> Iterator[tuple[Parameter, _Narrowing]]:
         """Parameters that narrow what is fetched: named in the statement, or declared to serve a field."""
         for parameter in method.parameters:
-            if parameter.required or parameter.location != "query":
+            if parameter.required or parameter.location not in ("query", "body"):
                 continue
             found = self._narrowing(use, method, parameter)
             if found is not None:

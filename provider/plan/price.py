@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import quote
 
 from provider.catalog.catalog import Method, Resource
@@ -62,13 +62,18 @@ def first_request(method: Method, bindings: Sequence[Binding]) -> str:
     for binding in bindings:
         single = _single(binding)
         for parameter in binding.parameters:
-            values[parameter.name] = single.value if single else _open(parameter.name)
+            unknown = _STRUCTURES.get(parameter.type.base) or _open(parameter.name)
+            values[parameter.name] = single.value if single else unknown
     if addresses_nothing(method, values):
         return method.http
     shown = str(first_call(method, build(method, values)))
     for name in values:
         shown = shown.replace(quote(_open(name), safe=""), _open(name))
     return shown
+
+
+#: What stands for an object or an array that is not known.
+_STRUCTURES: Mapping[str, str] = {"object": "{}", "array": "[]"}
 
 
 def _open(name: str) -> str:

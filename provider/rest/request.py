@@ -192,6 +192,8 @@ def build(method: Method, values: Mapping[str, Json], files: Mapping[str, Attach
             query += [(parameter.wire, _text(item)) for item in items]
         elif parameter.location == "body" and parameter.filename_of is None:
             given = values[parameter.name]
+            if isinstance(given, str) and parameter.type.base in ("object", "array"):
+                given = value_ = _structure(method, parameter, given)
             body[parameter.wire] = given if isinstance(given, Decimal) else value_  # JSON has exact numbers
     has_body = method.http_method in ("POST", "PUT", "PATCH") and any(p.location == "body" for p in method.parameters)
     has_json = has_body and not method.files
@@ -206,6 +208,24 @@ def build(method: Method, values: Mapping[str, Json], files: Mapping[str, Attach
         form=_form(method, body, files or {}) if method.files else None,
         saves=_destination(values) if method.binary and method.verb == "EXEC" else None,
     )
+
+
+def _structure(method: Method, parameter: Parameter, text: str) -> Json:
+    """The object or array that a condition gives as JSON text; a write's values are structures already.
+
+    Raises:
+        BindError: the text is something else.
+    """
+    try:
+        found = read(text)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict if parameter.type.base == "object" else list):
+        raise BindError(
+            f'"{text[:80]}" cannot be the {parameter.name} of {method.resource}',
+            reason=f"It is no {parameter.type.base} in JSON.",
+        )
+    return found
 
 
 def _form(method: Method, fields: Mapping[str, Json], files: Mapping[str, Attachment]) -> Form:

@@ -23,7 +23,7 @@ def windowed(rule: WindowPages, call: Call) -> Chain:
         BindError: a bound is missing or no whole number.
         DataError: a window may have been cut by the API.
     """
-    begin, end = _bound(rule.from_, call), _bound(rule.to, call)
+    begin, end = _bound(rule, rule.from_, call), _bound(rule, rule.to, call)
     calls, keys = _calls(rule, call, begin, end), ReadKeys()
     started = tuple(islice(calls, AHEAD))
     waiting = len(started)
@@ -31,7 +31,8 @@ def windowed(rule: WindowPages, call: Call) -> Chain:
     while True:
         page = yield step
         if rule.max_rows is not None and page.count >= rule.max_rows:
-            bounds = f"{rule.from_}={page.call.value(rule.from_)} to {rule.to}={page.call.value(rule.to)}"
+            begun, ended = (page.call.value(name, rule.location) for name in (rule.from_, rule.to))
+            bounds = f"{rule.from_}={begun} to {rule.to}={ended}"
             raise page.error(
                 f"the window {bounds} has {page.count} rows",
                 f"The API answers {rule.max_rows} at most, so that rows may be missing.",
@@ -50,14 +51,14 @@ def _calls(rule: WindowPages, call: Call, begin: int, end: int) -> Iterator[Call
     """The windows, of which there is one at least: what an empty range means is for the API to say."""
     while True:
         upto = min(begin + rule.step - rule.inclusive, end) if begin < end else end
-        yield call.with_value(rule.from_, begin).with_value(rule.to, upto)
+        yield call.with_value(rule.from_, begin, rule.location).with_value(rule.to, upto, rule.location)
         begin = upto + rule.inclusive
         if begin >= end + rule.inclusive:
             return
 
 
-def _bound(name: str, call: Call) -> int:
-    given = call.value(name)
+def _bound(rule: WindowPages, name: str, call: Call) -> int:
+    given = call.value(name, rule.location)
     try:
         return int(str(given))
     except ValueError:
