@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from provider.engine.report import Report
-from provider.errors import InterfaceError, NotSupportedError
+from provider.errors import Cancelled, Error, InterfaceError, NotSupportedError, PartlyDone
 
 if TYPE_CHECKING:
     import pandas
@@ -106,9 +106,13 @@ class Cursor:
         Raises:
             Error: see `provider.errors`.
         """
+        self.report = Report()
+        return self._execute(sql, parameters)
+
+    def _execute(self, sql: str, parameters: Parameters) -> Self:
+        """`execute` on account of the report that there is."""
         self._check_open()
         self._drop_result()
-        self.report = Report()
         self.connection._prepare(sql, parameters)
         with self.connection._watch(self.report) as self._watch:
             self._result, self.message = self.connection._run(sql, parameters, self.report, self._watch)
@@ -116,12 +120,25 @@ class Cursor:
         return self
 
     def executemany(self, sql: str, parameters: Sequence[Parameters]) -> Self:
-        """Run a statement once for each set of parameters."""
+        """Run a statement once for each set of parameters, one after the other; the report is about all of them.
+
+        Raises:
+            PartlyDone: it failed for one of them, and earlier ones have written to an API.
+            Error: as `execute`.
+        """
         self._check_open()
         self._drop_result()
-        counts = []
-        for values in parameters:
-            self.execute(sql, values)
+        self.report = Report()
+        counts: list[int] = []
+        sets = list(parameters)
+        for number, values in enumerate(sets, 1):
+            written = any(row.outcome == "done" and row.request is not None for row in self.report.writes)
+            try:
+                self._execute(sql, values)
+            except Error as e:
+                if not written:
+                    raise
+                raise _stopped(e, number, len(sets)) from e
             counts.append(self.rowcount)
         self._rowcount = sum(counts) if counts and min(counts) >= 0 else -1
         return self
@@ -233,3 +250,19 @@ class Cursor:
         if self._result is None or self._result.description is None or self._watch is None:
             raise InterfaceError("there are no rows: the last statement returned none, or nothing was executed")
         return self._result, self._watch
+
+
+def _stopped(error: Error, number: int, sets: int) -> Error:
+    """The error of `executemany` that stops at a set of parameters, behind others that have written something."""
+    left = f" {sets - number:,} behind it were not begun." if sets > number else ""
+    reason = "\n".join(filter(None, [error.reason, f"{number - 1:,} before it are done.{left}"]))
+    if isinstance(error, Cancelled):
+        error.reason = reason
+        return error
+    return PartlyDone(
+        f"set {number:,} of {sets:,} parameters: {error.summary}",
+        place=error.place,
+        reason=reason,
+        remedy=error.remedy,
+        detail=error.detail,
+    )

@@ -7,7 +7,7 @@ from typing import Self
 
 from provider.engine.tables import StagedTable
 from provider.engine.writer import Writer
-from provider.errors import NotSupportedError
+from provider.errors import Cancelled, Error, NotSupportedError, PartlyDone, Timeout
 from provider.plan.actions import WritePlan
 from provider.sql.scanner import Text
 from provider.sql.statements import exec_table
@@ -31,6 +31,7 @@ class CalledTables:
         self._tables: list[StagedTable] = []
         self._streams: list[bool] = []
         self._settled: list[str] = []
+        self._done: list[WritePlan] = []
 
     @property
     def plans(self) -> list[WritePlan]:
@@ -68,6 +69,27 @@ class CalledTables:
                     remedy="Write its payload as a literal or a parameter.",
                 )
             self._settled.append(self._writer.answer(plan, rows, text, table))
+            if not plan.is_safe:
+                self._done.append(plan)
+
+    def stopped(self, error: Error) -> Error:
+        """The error of the query, behind EXECs that have changed something; the same error where none has."""
+        if not self._done:
+            return error
+        done = ", ".join(f"{plan.resource.id}.{plan.actions[0].method.name}" for plan in self._done)
+        reason = "\n".join(
+            filter(None, [error.reason, f"Done before that: EXEC {done}. apiql.last_writes has the ids."])
+        )
+        if isinstance(error, Cancelled | PartlyDone | Timeout):
+            error.reason = reason
+            return error
+        return PartlyDone(
+            f"the query stopped behind EXEC: {error.summary}",
+            place=error.place,
+            reason=reason,
+            remedy=error.remedy,
+            detail=error.detail,
+        )
 
     def __enter__(self) -> Self:
         for number, (plan, text) in enumerate(self._calls):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from provider.errors import Cancelled, Error, PartlyDone, Place, Timeout
@@ -20,8 +20,9 @@ class WriteReport:
 
     `row` counts the rows of the source from 1. `request` is the call without host and body, None where nothing
     had to be sent. `status` is the HTTP status of the last answer, `id` what the API calls the object, `error`
-    what went wrong: each None where there is none. In a transaction `statement` counts its writes from 1, and
-    `inverse` is the statement that undoes the row, None where there is none.
+    what went wrong: each None where there is none. `statement` counts the writes of a transaction, a script or
+    `executemany` from 1, and the EXECs of a query. In a transaction `inverse` is the statement that undoes the row,
+    None where there is none.
     """
 
     row: int
@@ -32,6 +33,12 @@ class WriteReport:
     outcome: Outcome
     statement: int = 1
     inverse: str | None = None
+
+
+def behind(earlier: Sequence[WriteReport], rows: Iterable[WriteReport]) -> list[WriteReport]:
+    """The rows of earlier statements, and those of later ones, whose numbers go on from there."""
+    last = max((row.statement for row in earlier), default=0)
+    return [*earlier, *(replace(row, statement=last + row.statement) for row in rows)]
 
 
 def interrupted(verb: str, place: Place, rows: Sequence[WriteReport], late: Timeout | None) -> Cancelled | Timeout:

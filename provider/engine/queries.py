@@ -10,6 +10,7 @@ from provider.engine.planning import Planning
 from provider.engine.results import DuckResult
 from provider.engine.transaction import Transaction
 from provider.engine.writer import Writer
+from provider.errors import Error
 from provider.sql.statements import Query
 
 
@@ -27,6 +28,7 @@ class Queries:
 
         Raises:
             NotSupportedError: an EXEC in it would have to be sent within a transaction.
+            PartlyDone: an EXEC in it is done, and what comes behind it failed.
         """
         if not query.execs:
             plan = self._planning.query(query)
@@ -34,7 +36,13 @@ class Queries:
             return result, message or self._transaction.unseen(plan)
         with self.called(query, arguments) as called:
             self._transaction.check_queried(called.plans)
-            return self._execution.run(self._planning.query(query), query.text, arguments, called)
+            try:
+                return self._execution.run(self._planning.query(query), query.text, arguments, called)
+            except Error as e:
+                stopped = called.stopped(e)
+                if stopped is e:
+                    raise
+                raise stopped from e
 
     def called(self, query: Query, arguments: Mapping[str, object]) -> CalledTables:
         """The tables that stand for the EXECs of a query; errors as `Planning.calls`."""

@@ -16,6 +16,7 @@ from provider.engine.collected import Collected, check_irreversible, collect, su
 from provider.engine.dispatch import Dispatch
 from provider.engine.failures import translate
 from provider.engine.gateway import Gateway
+from provider.engine.outcomes import behind
 from provider.engine.undoing import ROLLED_BACK, PlanQuery, account, stopped, values_before, way_back
 from provider.engine.writer import Writer
 from provider.errors import Error, OperationalError, PartlyDone, Place, ProgrammingError
@@ -216,6 +217,7 @@ class Transaction:
         self._collected = []  # whatever happens from here on, a second COMMIT must not send it again
         place = _place(control)
         report = self._gateway.report
+        earlier = tuple(report.writes)
         dispatches: list[Dispatch] = []
         failed = None
         try:
@@ -225,14 +227,16 @@ class Transaction:
         except BaseException as e:
             self._give_up()
             if isinstance(e, Error) and len(dispatches) == len(collected):
-                report.writes = list(account(collected, dispatches, before, self._gateway))
+                rows = list(account(collected, dispatches, before, self._gateway))
+                report.writes = behind(earlier, rows)
                 e.reason = "\n".join(filter(None, [e.reason, ROLLED_BACK]))
-                e.remedy = "\n".join(filter(None, [e.remedy, way_back(collected, report.writes)]))
+                e.remedy = "\n".join(filter(None, [e.remedy, way_back(collected, rows)]))
             raise
-        report.writes = list(account(collected, dispatches, before, self._gateway))
+        rows = list(account(collected, dispatches, before, self._gateway))
+        report.writes = behind(earlier, rows)
         if failed is not None:
             self._give_up()
-            raise stopped(collected, failed, report.writes)
+            raise stopped(collected, failed, rows)
         try:
             self._end("COMMIT")
         except duckdb.Error as e:
@@ -242,7 +246,7 @@ class Transaction:
             raise PartlyDone(
                 f"COMMIT: all requests are done, and DuckDB refused the local changes: {refused}",
                 place=place,
-                remedy=way_back(collected, report.writes),
+                remedy=way_back(collected, rows),
             ) from None
         count = sum(len(d.done) for d in dispatches)
         message = "; ".join(d.message for d in dispatches)

@@ -19,7 +19,7 @@ from provider.engine.files import Files
 from provider.engine.gateway import Gateway
 from provider.engine.journal import Journal
 from provider.engine.operations import Operations
-from provider.engine.outcomes import WriteReport, counts, interrupted, none_done, partly_done
+from provider.engine.outcomes import WriteReport, behind, counts, interrupted, none_done, partly_done
 from provider.engine.results import DuckResult
 from provider.engine.sending import Letter, OnError
 from provider.engine.staging import Page
@@ -199,10 +199,10 @@ class Writer:
             PartlyDone: the journal cannot be written.
         """
         report = self._gateway.report
-        earlier = tuple(report.writes)  # another EXEC of the same query
+        earlier = tuple(report.writes)
 
         def account() -> list[WriteReport]:
-            return [*earlier, *(row for dispatch in dispatches for row in dispatch.rows())]
+            return [row for dispatch in dispatches for row in dispatch.rows()]
 
         try:
             for dispatch in dispatches:
@@ -210,15 +210,15 @@ class Writer:
                 try:
                     self._gateway.write(dispatch.letters, self.policy.on_error, dispatch.journal, live)
                 finally:
-                    report.writes = account()
+                    report.writes = behind(earlier, account())
                     self._drop(dispatch.letters)
                 if dispatch.failed is not None:
                     return dispatch
         except (KeyboardInterrupt, Stopped) as e:
             late = e.reason if isinstance(e, Stopped) and isinstance(e.reason, Timeout) else None
-            raise interrupted(verb, place, report.writes, late) from None
+            raise interrupted(verb, place, account(), late) from None
         except OperationalError as e:  # of the journal: those of rows are in their letters
-            reason = f"{e.reason}\n{counts(report.writes)}"
+            reason = f"{e.reason}\n{counts(account())}"
             raise PartlyDone(f"{verb} stopped: {e.summary}", place=place, reason=reason) from e
         return None
 
@@ -299,7 +299,7 @@ class Writer:
         failed = dispatch.failed
         assert failed is not None
         assert failed.failure is not None
-        rows = self._gateway.report.writes
+        rows = list(dispatch.rows())
         if len(dispatch.planned) == 1:
             raise failed.failure
         if all(letter.outcome == "not done" for letter in dispatch.letters) and not dispatch.before:

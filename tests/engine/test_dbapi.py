@@ -294,6 +294,21 @@ def test_executemany_counts_all_its_rows(conn: Any) -> None:
     assert (cur.rowcount, cur.description) == (-1, None)
 
 
+def test_executemany_accounts_for_all_of_its_writes(connection: Any, api: Any) -> None:
+    thread, cur = api.thread(), connection().cursor()
+    sql = "INSERT INTO openai.assistants.messages (thread_id, role, content) VALUES (?, 'user', ?)"
+    with pytest.raises(provider.OperationalError, match="set 3 of 4 parameters: POST /threads/thread_none") as stopped:
+        cur.executemany(sql, iter([(thread, "a"), (thread, "b"), ("thread_none", "c"), (thread, "d")]))
+    assert isinstance(stopped.value, provider.errors.PartlyDone)
+    assert "2 before it are done. 1 behind it were not begun." in str(stopped.value)
+    rows = [(w.statement, w.row, w.outcome) for w in cur.report.writes]
+    assert rows == [(1, 1, "done"), (2, 1, "done"), (3, 1, "not done")]
+    told = cur.execute("SELECT statement, row, outcome FROM apiql.last_writes")
+    assert told.fetchall() == rows
+    with pytest.raises(provider.errors.ApiError):
+        cur.executemany(sql, [("thread_none", "c"), (thread, "d")])
+
+
 def test_executemany_writes_to_the_api(connection: Any, api: Any) -> None:
     thread = api.thread()
     connection().cursor().executemany(

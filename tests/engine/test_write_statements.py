@@ -454,6 +454,33 @@ def test_the_last_write_is_a_table(connection: Any, api: Any) -> None:
     assert conn.execute("SELECT count(*) FROM apiql.last_writes").fetchone() == (3,), "a query keeps them"
 
 
+def test_the_statements_of_a_script_are_told_apart(connection: Any, api: Any) -> None:
+    thread, conn = api.thread(), connection()
+    insert = "INSERT INTO openai.assistants.messages (thread_id, role, content) VALUES"
+    script = f"{insert} ($t, 'user', 'a'), ($t, 'user', 'b'); {insert} ($t, 'user', 'c'), ('thread_none', 'user', 'd')"
+    with pytest.raises(errors.PartlyDone, match="at row 2 of 2") as stopped:
+        conn.execute(script, {"t": thread})
+    assert "Done: 1. Refused: 1 (row 2)." in str(stopped.value), "of the statement that failed"
+    rows = conn.execute("SELECT statement, row, outcome FROM apiql.last_writes").fetchall()
+    assert rows == [(1, 1, "done"), (1, 2, "done"), (2, 1, "done"), (2, 2, "not done")]
+
+
+def test_a_query_that_fails_behind_its_exec_says_what_is_done(connection: Any, emulator: Emulator) -> None:
+    conn, create = connection(), "EXEC openai.assistants.threads.create_thread"
+    run = "EXEC openai.assistants.runs.create_run @thread_id = 'thread_none', @assistant_id = 'asst_none'"
+    with pytest.raises(errors.PartlyDone, match="behind EXEC: POST /threads/thread_none/runs answered 404") as stopped:
+        conn.execute(f"SELECT * FROM ({create}) a, ({run}) b")
+    assert "Done before that: EXEC openai.assistants.threads.create_thread." in str(stopped.value)
+    told = conn.execute("SELECT statement, outcome, id IS NOT NULL FROM apiql.last_writes").fetchall()
+    assert told == [(1, "done", True), (2, "not done", False)]
+    with pytest.raises(errors.PartlyDone, match="behind EXEC: Could not convert"):
+        conn.execute(f"SELECT id::INTEGER FROM ({create})")
+    writes(emulator)
+    with pytest.raises(errors.ApiError):
+        conn.execute(f"SELECT * FROM ({run}) a, ({create}) b")
+    assert len(writes(emulator)) == 1
+
+
 def test_a_journal_knows_its_statements(connection: Any, emulator: Emulator, tmp_path: Path) -> None:
     one = 'INSERT INTO openai.assistants.threads (metadata) VALUES (\'{"a": "1"}\')'
     path = tmp_path / "j"
