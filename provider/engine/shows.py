@@ -80,7 +80,9 @@ def _insert(statement: Show, catalog: Catalog) -> str:
         )
     method = methods[0]
     only_required = "REQUIRED" in statement.hints
-    parameters = [p for p in method.parameters if p.required or not (only_required or p.location == "query")]
+    # INSERT has no rows for the events that a method's switch asks for.
+    given = [p for p in method.parameters if p != method.switch]
+    parameters = [p for p in given if p.required or not (only_required or p.location == "query")]
     names = [p.name if method.parameter(p.name) is p else p.sql_name for p in parameters]
     target = ".".join(_identifier(part) for part in scope)
     if not names:

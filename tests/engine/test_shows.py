@@ -111,6 +111,12 @@ def test_show_insert_gives_a_statement_that_runs_once_it_is_filled(over: Any, wo
     assert world.requests() == []
 
 
+def test_show_insert_offers_no_stream_which_insert_refuses(over: Any) -> None:
+    ((template,),) = over().execute("SHOW INSERT INTO openai.assistants.runs").fetchall()
+    assert "  response_format,\n" in template
+    assert "stream" not in template
+
+
 @pytest.mark.parametrize(
     ("sql", "template"),
     [
