@@ -41,7 +41,7 @@ class Dispatch:
         known: dict[int, Entry] = {}
         if journal is not None:
             known = journal.known([(p.row, p.call) for p in planned if p.call is not None])
-            journal.check({p.row: known[p.row] for p in planned if p.row in known and not p.action.method.is_safe})
+            journal.check(known)
         before = {row: entry for row, entry in known.items() if entry.event == "done"}
         letters = [
             Letter(

@@ -172,9 +172,7 @@ class Writer:
 
     def dispatch(self, plan: WritePlan, planned: Sequence[Planned], text: Text, number: int = 1) -> Dispatch:
         """What is to be sent for the next statement of the journal, where there is one; see `Dispatch.of`."""
-        # What only reads is read again, but for files that an earlier run has kept.
-        journaled = not plan.is_safe or any(a.method.binary and a.method.verb == "EXEC" for a in plan.actions)
-        journal = self.policy.journal if journaled else None
+        journal = self.policy.journal if not plan.is_safe else None  # what only reads is read again
         own = journal.begin(plan.verb, plan.resource.id, text.sql) if journal is not None else None
         return Dispatch.of(number, plan, planned, self._target(plan), own)
 
