@@ -23,9 +23,8 @@ types: $(BIN)/.ready-dev
 layers: $(BIN)/.ready-dev
 	$(BIN)/lint-imports
 
-# Many tests wait, for sockets and for times: three processes keep two cores busy.
 unit: $(BIN)/.ready-dev $(V1)/.ready
-	$(BIN)/pytest -n 3
+	$(BIN)/pytest -n 2
 
 # Random SQL over REST against plain DuckDB: a long run, with a seed that it prints.
 fuzz: $(BIN)/.ready-dev
