@@ -91,15 +91,23 @@ class Recording:
 
     Args:
         hidden: the spellings of the secrets in use, which are taken out.
+        account: whose requests they are, '' where the provider has no accounts with names.
         private: it serves an exchange that obtains credentials: bodies and most headers are left out.
     """
 
     def __init__(
-        self, wire: Wire, recorder: Recorder, hidden: Callable[[], tuple[str, ...]], *, private: bool = False
+        self,
+        wire: Wire,
+        recorder: Recorder,
+        hidden: Callable[[], tuple[str, ...]],
+        account: str = "",
+        *,
+        private: bool = False,
     ) -> None:
         self._wire = wire
         self._recorder = recorder
         self._hidden = hidden
+        self._account = account
         self._private = private
 
     async def send(self, request: Request) -> Response:
@@ -157,6 +165,7 @@ class Recording:
                 wait=head_at - take.began_at,
                 receive=now - head_at,
                 failure=failure,
+                account=self._account,
             )
         )
 
@@ -261,8 +270,8 @@ def _url(url: str, *, everything: bool = False) -> str:
 
 # --- replaying --------------------------------------------------------------------------------------
 
-#: Method, URL and body, without what differs from one run to the next.
-_Key = tuple[str, str, bytes]
+#: Account, method, URL and body, without what differs from one run to the next.
+_Key = tuple[str, str, str, bytes]
 
 
 class Cassette:
@@ -280,12 +289,12 @@ class Cassette:
             # Nothing asks for credentials here, so what obtained them is not asked for either.
             if not (entry.answer.left_out or (entry.body is not None and entry.body.left_out)):
                 content = entry.body.content if entry.body is not None else b""
-                key = _key(entry.method, entry.url, entry.headers, content)
+                key = _key(entry.account, entry.method, entry.url, entry.headers, content)
                 self._left.setdefault(key, deque()).append(entry)
                 self._count[key] = self._count.get(key, 0) + 1
 
-    async def take(self, request: Request) -> Entry:
-        """The answer to a request.
+    async def take(self, request: Request, account: str) -> Entry:
+        """The answer to a request of an account.
 
         Raises:
             TransportError: there is none, or it was recorded that none came.
@@ -294,7 +303,7 @@ class Cassette:
         content = (
             b"".join([c async for c in body.chunks()]) if body is not None and not isinstance(body, bytes) else body
         )
-        key = _key(request.method, request.url, request.headers, content or b"")
+        key = _key(account, request.method, request.url, request.headers, content or b"")
         left = self._left.get(key)
         if not left:
             raise self._missing(key)
@@ -309,7 +318,7 @@ class Cassette:
         return entry
 
     def _missing(self, key: _Key) -> TransportError:
-        method, url, _ = key
+        _, method, url, _ = key
         parts = urlsplit(url)
         place = f"{method} {parts.path}{'?' if parts.query else ''}{parts.query}"
         if (count := self._count.get(key, 0)) > 0:
@@ -320,14 +329,19 @@ class Cassette:
                 "Run the statements of the recording, in their order, on one connection.",
             )
         known = list(dict.fromkeys(self._left))
-        if any(k[:2] == key[:2] for k in known):
+        if any(k[1:] == key[1:] for k in known):
+            reason = f"{self._name} has it of another account."
+            return self._error(
+                f"{place} was recorded otherwise", reason, "Replay it with the accounts of the recording."
+            )
+        if any(k[1:3] == key[1:3] for k in known):
             reason = f"{self._name} has it with another body."
             return self._error(f"{place} was recorded otherwise", reason, "Run the statements that were recorded.")
-        names = [f"{m} {u}" for m, u, _ in itertools.islice(known, _COMPARED)]
+        names = [f"{m} {u}" for _, m, u, _ in itertools.islice(known, _COMPARED)]
         near = difflib.get_close_matches(f"{method} {url}", names, n=1, cutoff=0.0)
         remedy = f"The nearest that it has: {near[0]}" if near else ""
         where = f"{parts.scheme}://{parts.netloc}"
-        origins = dict.fromkeys("{0.scheme}://{0.netloc}".format(urlsplit(u)) for _, u, _ in known)
+        origins = dict.fromkeys("{0.scheme}://{0.netloc}".format(urlsplit(u)) for _, _, u, _ in known)
         if origins and where not in origins:
             remedy += f"\nIt was recorded at {', '.join(origins)}, and is asked for at {where}: set the base URL."
         return self._error(f"{place} was not recorded", f"{self._name} does not have it.", remedy)
@@ -339,18 +353,19 @@ class Cassette:
 class Replaying:
     """A transport that has no network: a cassette answers."""
 
-    def __init__(self, cassette: Cassette) -> None:
+    def __init__(self, cassette: Cassette, account: str) -> None:
         self._cassette = cassette
+        self._account = account
 
     async def send(self, request: Request) -> Response:
         """The recorded answer; errors as `Cassette.take`."""
-        entry = await self._cassette.take(request)
+        entry = await self._cassette.take(request, self._account)
         return Response(entry.status, entry.answer_headers, entry.answer.content, entry.wire_bytes)
 
     @asynccontextmanager
     async def stream(self, request: Request) -> AsyncIterator[Stream]:
         """The recorded answer, in one piece; errors as `Cassette.take`."""
-        entry = await self._cassette.take(request)
+        entry = await self._cassette.take(request, self._account)
 
         async def chunks() -> AsyncIterator[bytes]:
             yield entry.answer.content
@@ -364,7 +379,7 @@ class Replaying:
 _BOUNDARY = re.compile(r'boundary="?([^";]+)', re.IGNORECASE)
 
 
-def _key(method: str, url: str, headers: Headers, body: bytes) -> _Key:
+def _key(account: str, method: str, url: str, headers: Headers, body: bytes) -> _Key:
     head, _, query = _url(url).partition("?")
     # Credentials in a query were recorded without their value, and are not sent when nothing is.
     pairs = [pair for pair in query.split("&") if pair and _HIDDEN not in pair.partition("=")[2]]
@@ -372,4 +387,4 @@ def _key(method: str, url: str, headers: Headers, body: bytes) -> _Key:
     if (found := _BOUNDARY.search(kind)) is not None:
         # A form's parts are divided by a line that is made anew each time.
         body = body.replace(found[1].encode(), b"boundary")
-    return method, f"{head}?{'&'.join(pairs)}" if pairs else head, body
+    return account, method, f"{head}?{'&'.join(pairs)}" if pairs else head, body

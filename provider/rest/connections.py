@@ -75,7 +75,8 @@ class Transports:
             return wire
         from provider.rest.cassette import Recording
 
-        return Recording(wire, self._recorder, lambda: self._routes.credentials(target).hidden, private=private)
+        hidden = lambda: self._routes.credentials(target).hidden  # noqa: E731 -- they change while it is used
+        return Recording(wire, self._recorder, hidden, target.account, private=private)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -87,7 +88,7 @@ class Transports:
         if self._replay is not None:
             from provider.rest.cassette import Replaying
 
-            return Replaying(self._replay)
+            return Replaying(self._replay, target.account)
         if self._http_client is not None:
             from provider.rest.httpx_client import HttpxTransport
 

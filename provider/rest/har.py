@@ -48,7 +48,8 @@ class Entry:
 
     `body` is None where nothing was sent but a head. `status` is 0, and `failure` says why, where no whole answer
     came. `started` is Unix time; `wait` and `receive` are seconds, until the head of the answer and from there to
-    its end. `wire_bytes` is the size of the answer before it was decompressed.
+    its end. `wire_bytes` is the size of the answer before it was decompressed. `account` is the name of the account
+    that asked, '' where the provider has none with a name.
     """
 
     method: str
@@ -63,6 +64,7 @@ class Entry:
     wait: float
     receive: float
     failure: TransportError | None = None
+    account: str = ""
 
     def cut(self, most: int) -> Entry:
         """The same with no more than so many bytes of each body."""
@@ -141,6 +143,7 @@ class _Entry(msgspec.Struct):
     timings: _Timings
     cache: dict[str, object] = msgspec.field(default_factory=dict)
     failure: _Failure | msgspec.UnsetType = msgspec.field(name="_failure", default=msgspec.UNSET)
+    account: str | msgspec.UnsetType = msgspec.field(name="_account", default=msgspec.UNSET)
 
 
 class _Log(msgspec.Struct):
@@ -236,6 +239,7 @@ def _packed(entry: Entry) -> _Entry:
     at = datetime.fromtimestamp(entry.started, UTC).isoformat(timespec="milliseconds")
     wait, receive = round(entry.wait * 1000, 3), round(entry.receive * 1000, 3)
     packed = _Entry(at, round(wait + receive, 3), request, response, _Timings(0.0, wait, receive))
+    packed.account = entry.account or msgspec.UNSET
     if (failure := entry.failure) is not None:
         timeout = isinstance(failure, Timeout)
         packed.failure = _Failure(failure.summary, failure.reason, failure.sent, failure.permanent, timeout)
@@ -336,6 +340,7 @@ def _unpacked(entry: _Entry) -> Entry:
         wait=entry.timings.wait / 1000,
         receive=entry.timings.receive / 1000,
         failure=failure,
+        account=entry.account if isinstance(entry.account, str) else "",
     )
 
 

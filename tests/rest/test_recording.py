@@ -9,6 +9,7 @@ import re
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -219,6 +220,34 @@ def test_answers_to_the_same_request_come_in_their_order(tmp_path: Path) -> None
     ]
 
 
+def test_each_account_replays_its_own_answers(tmp_path: Path) -> None:
+    keys = {"home": "key-of-home", "work": "key-of-work"}
+    first = threading.Event()
+
+    def shop(request: Seen) -> Reply:
+        """The account that asks first is answered last, so that the order of answers is not that of requests."""
+        name = (request.bearer or "").removeprefix("key-of-")
+        if not first.is_set():
+            first.set()
+            other.wait(10)
+        other.set()
+        return Reply(body={"data": [{"id": name, "state": "x"}]})
+
+    other = threading.Event()
+    file, sql = tmp_path / "session.har", "SELECT account, id FROM shop.sales.orders ORDER BY account"
+    with web_server(shop) as server:
+        accounts = {"shop": {name: {"SHOP_KEY": key} for name, key in keys.items()}}
+        with connect(tmp_path, server.url, BEARER, {}, accounts=accounts, record=file) as conn:
+            conn.execute(sql).fetchall()
+    nobody: dict[str, dict[str, str]] = {name: {} for name in keys}
+    with connect(tmp_path, server.url, BEARER, {}, accounts={"shop": nobody}, replay=file) as conn:
+        assert conn.execute(sql).fetchall() == [("home", "home"), ("work", "work")]
+    with connect(tmp_path, server.url, BEARER, {}, accounts={"shop": {"else": {}}}, replay=file) as conn:
+        with pytest.raises(TransportError, match="recorded otherwise") as raised:
+            conn.execute(sql)
+        assert raised.value.remedy == "Replay it with the accounts of the recording."
+
+
 def test_a_request_that_was_not_recorded_names_the_nearest(tmp_path: Path) -> None:
     file = tmp_path / "session.har"
     with web_server(orders) as server, connect(tmp_path, server.url, BEARER, ENVIRON, record=file) as conn:
@@ -257,8 +286,6 @@ def test_a_lost_answer_is_lost_again(tmp_path: Path) -> None:
     def slow(request: Seen) -> Reply:
         gone.wait()
         return Reply()
-
-    import threading
 
     gone = threading.Event()
     file, insert = tmp_path / "session.har", "INSERT INTO shop.sales.orders (state) VALUES ('open')"
