@@ -107,6 +107,11 @@ class _Checks:
             if name in (*method.path, *placeholders):
                 message = f'the path has a parameter "{name}" too; give one of them another name in SQL'
                 yield ManifestError(message, place=self._key(*where, "query", name))
+        for name in method.body:
+            # Elsewhere the prefix data__ tells them apart.
+            if method.sql == "SELECT" and name in (*method.path, *placeholders, *method.query):
+                message = f'path or query have a parameter "{name}" too; give one of them another name in SQL'
+                yield ManifestError(message, place=self._key(*where, "body", name))
 
     def _sending(self, where: Keys, method: manifest.Method) -> Iterator[ManifestError]:
         """Which budget counts a method's requests, and whether they may be repeated."""

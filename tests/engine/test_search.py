@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import provider
-from provider.errors import BindError
+from provider.errors import BindError, ManifestError
 from tests.rest.webserver import Reply, Seen, WebServer, web_server
 
 MANIFEST = """\
@@ -147,6 +147,16 @@ def test_an_object_that_is_none_is_an_error(shop: Shop, server: WebServer) -> No
     with pytest.raises(BindError, match="cannot be the filter of"):
         shop("cursor").execute("SELECT id FROM shop.sales.orders WHERE filter = '[1]'")
     assert server.requests == []
+
+
+def test_a_name_stands_for_one_parameter(tmp_path: Path) -> None:
+    manifest = MANIFEST.replace("PAGES", KINDS["cursor"]).replace("REQUIRED", "required: true")
+    (tmp_path / "shop.yaml").write_text(manifest + "        query: {word: {}}\n", encoding="utf-8")
+    with (
+        provider.connect(manifests=[tmp_path / "shop.yaml"]) as conn,
+        pytest.raises(ManifestError, match='have a parameter "word" too; give one of them another name'),
+    ):
+        conn.execute("SELECT * FROM shop.sales.orders")
 
 
 def test_a_bound_that_nothing_binds_is_named_with_what_would_do(shop: Shop, server: WebServer) -> None:
