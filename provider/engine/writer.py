@@ -163,7 +163,12 @@ class Writer:
     def _carry_out(self, dispatch: Dispatch, table: StagedTable | None) -> str:
         """Send a statement and put the answers into `table`; how the operations stand that were waited for."""
         plan = dispatch.plan
-        self._send_one(dispatch)
+        try:
+            self._send_one(dispatch)
+        except PartlyDone as e:
+            if plan.awaits and dispatch.done:
+                e.reason += "\nWhat the rows have begun that are done goes on at the server, and was not waited for."
+            raise
         self._gateway.report.truncated |= not all(map(self._gateway.is_whole, dispatch.letters))
         settled = self._wait(plan, dispatch.letters) if plan.awaits else ""
         if table is not None:

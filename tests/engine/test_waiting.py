@@ -17,7 +17,7 @@ import provider
 from provider.catalog.waiting import Await
 from provider.emulator import Emulator
 from provider.engine.waiting import pauses
-from provider.errors import ApiError, BindError, Cancelled, Timeout
+from provider.errors import ApiError, BindError, Cancelled, PartlyDone, Timeout
 from tests.conftest import Api, Connect
 from tests.rest.webserver import Reply, Seen, WebServer, web_server
 
@@ -85,6 +85,16 @@ def test_several_operations_are_waited_for_at_the_same_time(
     looks = [r.path for r in emulator.requests if r.method == "GET"]
     assert set(looks[:6]) == set(looks)  # each is looked at before any is looked at again
     assert lines[-1].startswith("6 of 6 ended; run_")
+
+
+def test_a_statement_that_is_partly_done_says_that_nothing_was_waited_for(
+    connection: Connect, api: Api, assistant: str
+) -> None:
+    sql = "INSERT /*+ AWAIT */ INTO openai.assistants.runs (thread_id, assistant_id) SELECT unnest($t), $a"
+    with pytest.raises(PartlyDone) as stopped:
+        connection(on_error="continue").execute(sql, {"t": [api.thread("one"), "thread_none"], "a": assistant})
+    assert "Done: 1. Refused: 1 (row 2)." in stopped.value.reason
+    assert stopped.value.reason.endswith("goes on at the server, and was not waited for.")
 
 
 def test_a_thread_and_run_is_waited_for_by_its_run(connection: Connect, assistant: str) -> None:
