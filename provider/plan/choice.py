@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from enum import Enum, auto
 from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlglot import exp
 
 from provider.catalog.catalog import Method, Parameter
+from provider.plan.amounts import Amounts
 from provider.plan.binder import Binder
 from provider.plan.bindings import AnyOf, Bindings, Constants, FromQuery, FromRelations, Source
 from provider.plan.blocks import Relation
 from provider.plan.keyqueries import KeyQueries
 from provider.plan.physical import Binding, Given, Keys, Literal, Predicate
 from provider.plan.predicates import Predicates
-from provider.plan.price import is_open, price
+from provider.plan.price import MANY, is_open, listing_beside, price
 from provider.plan.pushdown import bounds
 from provider.plan.terms import fits, given, term
 from provider.plan.unbound import unbound, untold
@@ -25,6 +27,14 @@ from provider.plan.uses import Carried, Use, Uses
 
 if TYPE_CHECKING:  # pydantic is slow to import, and only what reads manifests needs it
     from provider.catalog.manifest import Pushdown
+
+
+class _Stage(Enum):
+    """What may bind a use by now, beside constants: what is known to be few keys, or all that is known."""
+
+    FEW = auto()
+    CONSTANTS = auto()
+    ALL = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +53,8 @@ class _Option:
     method: Method
     bindings: tuple[Binding, ...]
     carried: tuple[Carried, ...]
+    #: The most combinations of the values that bind what is required; None where only rows tell.
+    most: int | None
 
     @property
     def bound(self) -> set[str]:
@@ -112,25 +124,28 @@ class Choice:
         self._keys = keys
         self._bindings = Bindings(binder)
         self._predicates = Predicates(self._bindings)
+        self._amounts = Amounts(binder, uses)
+        #: The numbers of the uses that have a method.
+        self._settled: set[int] = set()
 
     def settle(self) -> None:
         """Give each use a method and bindings.
 
-        Constants first, since such scans can all start at once; then what they feed, in turn.
+        What is known to be few objects first, and what may come to be so by them; then what constants bind, since
+        such scans can all start at once; then what they feed, in turn.
 
         Raises:
             BindError: no method of a resource can be called.
         """
         open_uses = list(self._uses)
-        for use in list(open_uses):
-            if self._choose(use, resolved=None):
-                open_uses.remove(use)
+        while sure := [u for u in open_uses if not self._waits(u) and self._choose(u, _Stage.FEW)]:
+            open_uses = [u for u in open_uses if u not in sure]
+        open_uses = [u for u in open_uses if not self._choose(u, _Stage.CONSTANTS)]
         while open_uses:
-            resolved = {u.number for u in self._uses if u.method is not None}
-            chosen = next((u for u in open_uses if self._choose(u, resolved)), None)
+            chosen = next((u for u in open_uses if self._choose(u, _Stage.ALL)), None)
             if chosen is None:
                 for use in open_uses:
-                    if options := self._options(use, resolved):
+                    if options := self._options(use, _Stage.ALL):
                         raise untold(use, [o.method for o in options], partial(self._bindings.sources, use.relation))
                 if misspelt := unknown_column(self._binder.blocks, self._binder.text):
                     raise misspelt
@@ -144,18 +159,27 @@ class Choice:
             *_, use.method = self._candidates(use)
             use.why = "not called, since its columns are known"
 
-    def _choose(self, use: Use, resolved: set[int] | None) -> bool:
-        """Settle on a method whose requirements are bound; `resolved` None: by constants alone."""
-        options = [o for o in self._options(use, resolved) if use.untold <= o.bound]
+    def _waits(self, use: Use) -> bool:
+        """Whether the most specific method that anything may bind has to wait for rows of others."""
+        for method in self._candidates(use):
+            if all(self._sources(use, method, p) for p in method.required):
+                return any(self._source_of(use, method, p, _Stage.FEW) is None for p in method.required)
+        return False
+
+    def _choose(self, use: Use, stage: _Stage) -> bool:
+        """Settle on a method whose requirements are bound."""
+        options = [o for o in self._options(use, stage) if use.untold <= o.bound]
         if not options:
             return False
         best = min(options, key=lambda o: o.cost)
         use.method, use.bindings, use.carried = best.method, best.bindings, best.carried
         use.why = self._why(use, best, options)
+        use.most = best.most if not best.method.is_list else None
+        self._settled.add(use.number)
         self._share(use)
         return True
 
-    def _options(self, use: Use, resolved: set[int] | None) -> list[_Option]:
+    def _options(self, use: Use, stage: _Stage) -> list[_Option]:
         """The methods that can be called, specific ones first; what requires less than one that will do is left out.
 
         One that would be called for each value with each other value, as rows tell both, does not count as such.
@@ -165,7 +189,7 @@ class Choice:
             will_do = [o for o in found if o.factors < 2 and use.untold <= o.bound]
             if any(_requires(method) < _requires(o.method) for o in will_do):
                 continue
-            option = self._bind(use, method, resolved)
+            option = self._bind(use, method, stage)
             if option is not None:
                 found.append(option)
         return found
@@ -200,7 +224,7 @@ class Choice:
             return f"{other.name} does not take {' and '.join(sorted(use.untold))}"
         return f"{other.name} would wait for other rows"
 
-    def _bind(self, use: Use, method: Method, resolved: set[int] | None) -> _Option | None:
+    def _bind(self, use: Use, method: Method, stage: _Stage) -> _Option | None:
         """Bindings for all required parameters and for the optional ones that narrow; None if one is missing.
 
         A resource whose account nothing says is read for every account.
@@ -209,17 +233,17 @@ class Choice:
         narrowed: list[tuple[Parameter, _Narrowing]] = []
         every: list[Binding] = []
         for parameter in method.required:
-            source = self._source_of(use, method, parameter, resolved)
+            source = self._source_of(use, method, parameter, stage)
             if source is not None:
                 chosen[parameter] = source
-            elif parameter.location == "account" and not (resolved is None and self._sources(use, method, parameter)):
+            elif parameter.location == "account" and (stage is _Stage.ALL or not self._sources(use, method, parameter)):
                 every.append(Given.one(parameter, map(Literal, map(str, parameter.enum))))
             elif (narrowing := self._narrowing(use, method, parameter)) is not None:
                 narrowed.append((parameter, narrowing))
             else:
                 return None
         narrowed += self._optional(use, method)
-        self._keep_together(use, method, chosen, resolved)
+        self._keep_together(use, method, chosen, stage)
         constant = {p: s for p, s in chosen.items() if isinstance(s, Constants)}
         joined = {p: s for p, s in chosen.items() if isinstance(s, FromRelations)}
         queried = {p: s for p, s in chosen.items() if isinstance(s, FromQuery)}
@@ -233,17 +257,16 @@ class Choice:
             terms = [term(v, parameter) for v in narrowing.values]
             bindings.append(Given.one(parameter, terms, narrowing.operator))
             carried.append(narrowing.carried)
-        return _Option(method, tuple(bindings), tuple(carried))
+        most = None if every else self._amounts.together(chosen.values())
+        return _Option(method, tuple(bindings), tuple(carried), most)
 
-    def _keep_together(
-        self, use: Use, method: Method, chosen: dict[Parameter, Source], resolved: set[int] | None
-    ) -> None:
+    def _keep_together(self, use: Use, method: Method, chosen: dict[Parameter, Source], stage: _Stage) -> None:
         """Bind by the same rows what would be multiplied otherwise: (thread, run) pairs, not threads times runs."""
         joined: dict[Parameter, list[FromRelations]] = {}
         for parameter, source in chosen.items():
-            if resolved is not None and not (isinstance(source, Constants) and len(source.values) < 2):
+            if stage is not _Stage.CONSTANTS and not (isinstance(source, Constants) and len(source.values) < 2):
                 found = self._sources(use, method, parameter)
-                usable = [s for s in found if isinstance(s, FromRelations) and self._is_known(use, s, resolved)]
+                usable = [s for s in found if isinstance(s, FromRelations) and self._admits(use, method, s, stage)]
                 joined[parameter] = usable
         offered = dict.fromkeys(s.relations for sources in joined.values() for s in sources)
 
@@ -255,7 +278,7 @@ class Choice:
         if len(best) > 1:
             chosen.update(best)
 
-    def _source_of(self, use: Use, method: Method, parameter: Parameter, resolved: set[int] | None) -> Source | None:
+    def _source_of(self, use: Use, method: Method, parameter: Parameter, stage: _Stage) -> Source | None:
         for source in self._sources(use, method, parameter):
             if not self._binder.conventions.compares(parameter.type):
                 use.collated = parameter
@@ -266,14 +289,27 @@ class Choice:
                     return source
                 use.misfit = (parameter, other)
                 continue
-            if resolved is not None and self._is_known(use, source, resolved):
+            if self._admits(use, method, source, stage):
                 return source
         return None
 
-    def _is_known(self, use: Use, source: Source, resolved: set[int]) -> bool:
+    def _admits(self, use: Use, method: Method, source: Source, stage: _Stage) -> bool:
+        """Whether a source that is no constant may bind a use by now."""
+        if stage is _Stage.CONSTANTS or (stage is _Stage.FEW and not self._is_few(use, method, source)):
+            return False
+        return self._is_known(use, source)
+
+    def _is_few(self, use: Use, method: Method, source: Source) -> bool:
+        """Whether it is known that a source has few values, or all at once and a list may be read instead of many."""
+        most = self._amounts.most(source)
+        if most is not None and most < MANY:
+            return True
+        return self._amounts.is_local(source) and listing_beside(use.resource, method) is not None
+
+    def _is_known(self, use: Use, source: Source) -> bool:
         """Whether the scans that a source reads are settled, or are fed by the use itself."""
         needs = self._keys.needs(source)
-        return needs is not None and needs <= resolved | ({use.number} if self._keys.recurses(source) else set())
+        return needs is not None and needs <= self._settled | ({use.number} if self._keys.recurses(source) else set())
 
     def _sources(self, use: Use, method: Method, parameter: Parameter) -> tuple[Source, ...]:
         """What binds a required parameter, by the columns that it stands for."""

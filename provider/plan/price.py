@@ -43,8 +43,13 @@ def listing_of(resource: Resource, method: Method, bindings: Sequence[Binding]) 
     It wants the same parameters but for the key, and its rows are whole objects.
     """
     bound = {p.name for b in bindings for p in b.parameters}
+    return listing_beside(resource, method) if bound == {p.name for p in method.required} else None
+
+
+def listing_beside(resource: Resource, method: Method) -> Listing | None:
+    """The list that has the objects which a method answers one by one if nothing but the key narrows them."""
     required = {p.name for p in method.required}
-    if method.is_list or bound != required:
+    if method.is_list:
         return None
     for field, name in resource.key.items():
         key, column = method.parameter(name), resource.field(field)

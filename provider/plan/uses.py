@@ -52,6 +52,8 @@ class Use:
     carried: tuple[Carried, ...] = ()
     #: Why this method.
     why: str = ""
+    #: The most objects that it asks for one by one, where that is known; None for lists.
+    most: int | None = None
     #: Fields and parameters that the statement needs as columns, by name.
     fields: set[str] = field(default_factory=set)
     parameters: set[str] = field(default_factory=set)
