@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from sqlglot import exp
 
-from provider.catalog.catalog import Method
+from provider.catalog.catalog import Field, Method
+from provider.catalog.types import FieldType
 from provider.plan.binder import Binder
 from provider.plan.blocks import Relation
 from provider.plan.claims import whole_number
@@ -48,10 +49,15 @@ def can_answer(method: Method, direction: str) -> bool:
 
 def compares(binder: Binder, relation: Relation, method: Method) -> bool:
     """Whether DuckDB compares the field that a list is sorted by as the API does."""
-    if method.sorted_by is None or relation.resource is None:
-        return False
-    field = relation.resource.field(method.sorted_by.field)
+    field = _sort_field(relation, method)
     return field is not None and binder.conventions.compares(field.type)
+
+
+def _sort_field(relation: Relation, method: Method) -> Field | None:
+    """The field that a method's list is sorted by."""
+    if method.sorted_by is None or relation.resource is None:
+        return None
+    return relation.resource.field(method.sorted_by.field)
 
 
 #: How a row that is still to come compares with a constant, by the direction of the list and what is asked of it.
@@ -67,7 +73,8 @@ def ranged(
     binder: Binder, relation: Relation, method: Method, direction: str | None, staged: StagedRows
 ) -> Early | None:
     """A bound on the field that the list is sorted by: what lies beyond it need not be read."""
-    if method.sorted_by is None or method.pages is None or not compares(binder, relation, method):
+    field = _sort_field(relation, method)
+    if field is None or method.sorted_by is None or method.pages is None or not compares(binder, relation, method):
         return None
     name = staged.sql(exp.column(method.sorted_by.field, table=relation.alias, quoted=True))
     for wanted, signs in _SIGNS.items():
@@ -78,12 +85,22 @@ def ranged(
             tests = _outermost(tests, wanted)
             if not 0 < len(tests) <= _MANY:
                 continue
-            inside = " OR ".join(f"{last} {signs[operator]} ({staged.sql(bound)})" for operator, bound in tests)
+            inside = " OR ".join(_reaches(last, signs[op], bound, staged.sql(bound), field.type) for op, bound in tests)
             each = f"count(*) = count({name}) AND NOT ({inside})"
             shown = [f"{signs[operator]} {bound.sql(dialect='duckdb')}" for operator, bound in tests]
             reason = f"stops behind {method.sorted_by.field} {' and '.join(dict.fromkeys(shown))}"
             return Early(f"(SELECT {each} FROM {staged.source})", wanted, None, reason, each)
     return None
+
+
+def _reaches(last: str, sign: str, bound: exp.Expr, sql: str, type_: FieldType) -> str:
+    """Whether rows behind the last one may still fulfil a test, as SQL.
+
+    Where a text is compared with something else, the order of texts tells nothing of it.
+    """
+    if type_.base != "string" or (isinstance(bound, exp.Literal) and bound.is_string):
+        return f"{last} {sign} ({sql})"
+    return f"CASE WHEN typeof({sql}) = 'VARCHAR' THEN {last} {sign} CAST(({sql}) AS VARCHAR) ELSE true END"
 
 
 def _outermost(tests: tuple[Test, ...], direction: str) -> tuple[Test, ...]:

@@ -19,9 +19,17 @@ NOTES = Resource(
     (*ROWS, *({"id": f"z{i}", "owner": "z", "born": None} for i in range(6))),
     unsent=("owner",),
 )
+#: A list in the order of a text, which is not that of the numbers that the text may be.
+CODES = Resource(
+    "codes",
+    {"code": "string"},
+    (Method("list_codes", "/codes", True, sort=Sort("code", "order", "desc", "last")),),
+    {},
+    tuple({"code": str(i)} for i in range(20)),
+)
 
 
-WORLD = World((NOTES,), (), page=2)
+WORLD = World((NOTES, CODES), (), page=2)
 
 
 @pytest.mark.parametrize(
@@ -54,3 +62,22 @@ def test_explain_and_the_report_say_so(oracle: Oracle) -> None:
     assert "  ends       stops when LIMIT has its rows, in desc order, each list by itself" in lines
     report = oracle.connection.execute(sql).report
     assert (report.scans[0].ended, report.truncated) == ("enough rows", False)
+
+
+@pytest.mark.parametrize(
+    ("condition", "parameters", "requests"),
+    [
+        ("code > '7'", None, 2),
+        ("code IN ('8', '9')", None, 2),
+        ("code >= ?", ["8"], 2),
+        # As numbers, 10 is more than 9, though the list has it behind 2.
+        ("code IN (10, 9)", None, 10),
+        ("code IN (?, ?)", [10, 9], 10),
+    ],
+)
+def test_bound_that_compares_otherwise_than_the_list_is_sorted_ends_none(
+    oracle: Oracle, server: Server, condition: str, parameters: list[object] | None, requests: int
+) -> None:
+    verdict = oracle.judge(Case(f"SELECT code FROM w.s.codes WHERE {condition}", parameters))
+    assert (verdict.kind, verdict.detail) == ("same", "")
+    assert len(server.log) == requests

@@ -183,6 +183,10 @@ class Statements:
         sql = f"SELECT {items} FROM {resource.id} AS {rel.alias}"
         sql += f" WHERE {' AND '.join(where)}" if where else ""
         sql += f" ORDER BY {', '.join(order)}" if total or self._chance(0.85) else ""
+        if self._chance(0.1):
+            return sql + f" FETCH FIRST {self._one((1, 2, 3))} ROWS ONLY", {
+                f"o{i}": rel.columns[n] for i, n in enumerate(shown, 1)
+            }
         sql += f" LIMIT {self._literal_number((0, 1, 1, 2, 3, 5))}" if self._chance(0.85) else ""
         sql += f" OFFSET {self._literal_number((0, 1, 2))}" if self._chance(0.3) else ""
         return sql, {f"o{i}": rel.columns[n] for i, n in enumerate(shown, 1)}
@@ -192,6 +196,9 @@ class Statements:
         body, columns = self._top(total=True)
         if self._chance(0.4):
             body = re.sub(r" ORDER BY .*", "", body)
+        if " LIMIT " not in body and " OFFSET " not in body and self._chance(0.5):
+            # Around the LIMIT, so that its rows are compared and not only counted.
+            return f"SELECT * FROM (SELECT * FROM ({body}) AS q LIMIT {self._literal_number((1, 2, 3))}) AS r"
         rel = Rel("q", dict(columns))
         items = [rel.ref(n) for n in columns]
         self._random.shuffle(items)
@@ -231,7 +238,7 @@ class Statements:
         a, b = self._literal(type_), self._literal(type_)
         if type_ in _BETWEEN and self._chance(0.2):
             a = self._one(_BETWEEN[type_])
-        return self._one(
+        return self._disguised(
             (
                 f"{column} {self._one(('<', '<=', '>', '>='))} {a}",
                 f"{a} {self._one(('<', '<=', '>', '>='))} {column}",
@@ -244,6 +251,29 @@ class Statements:
                 f"({column} > {a} OR {column} = {b})",
                 f"{column} >= (SELECT min(bounds.v) FROM (VALUES ({a}), ({b})) AS bounds(v))",
                 f"{column} > {a} IS NOT FALSE",
+                f"{column} = ANY([{a}, {b}])",
+                f"{column} IS NOT DISTINCT FROM {a}",
+                f"CASE WHEN {column} > {a} THEN {column} > {b} ELSE {column} = {a} END",
+            )
+        )
+
+    def _disguised(self, predicates: Sequence[str]) -> str:
+        """One of some predicates, which now and then is written as another that is true of the same rows."""
+        predicate = self._one(predicates)
+        if self._chance(0.7):
+            return predicate
+        return self._one(
+            (
+                f"NOT (NOT ({predicate}))",
+                f"({predicate}) IS TRUE",
+                f"({predicate}) = true",
+                f"(NOT ({predicate})) IS FALSE",
+                f"coalesce({predicate}, false)",
+                f"CASE WHEN {predicate} THEN true ELSE false END",
+                f"CASE WHEN {predicate} THEN true END",
+                f"CASE WHEN {predicate} THEN 1 ELSE 0 END = 1",
+                f"if({predicate}, true, NULL)",
+                f"NOT CASE WHEN {predicate} THEN false ELSE true END",
             )
         )
 
@@ -676,6 +706,8 @@ class Statements:
                 lambda: f"({column} = {some} OR {column} = {literal()})",
                 lambda: f"{column} IN ({some}, {literal()})",
                 lambda: f"{column} = coalesce({some}, {literal()})",
+                lambda: f"{column} IS NOT DISTINCT FROM {some}",
+                lambda: f"NOT ({some} IS DISTINCT FROM {column})",
                 lambda: f"{column} = CASE WHEN {some} IS NULL THEN {literal()} ELSE {some} END",
             ]
         sources += [
@@ -683,6 +715,7 @@ class Statements:
             lambda: f"({column} = {literal()} AND {column} IN ({literal()}, {literal()}))",
             lambda: f"{column} = ANY([{literal()}, {literal()}])",
             lambda: f"({column} = {literal()} AND {self._simple([rel])})",
+            lambda: self._disguised([f"{column} = {literal()}"]),
         ]
         if depth > 0:
             inner: Callable[[], str] = lambda: self._select(  # noqa: E731
