@@ -134,6 +134,8 @@ class Catalog:
             ManifestError: its document cannot be used; all of the document's problems in one error.
         """
         owner = self.provider(provider, place)
+        if (loaded := self._loaded.get((owner.name, name))) is not None:
+            return loaded  # before any file is looked for
         provider, names = owner.name, self._sources[owner.name].services
         found = spelling(name, names)
         if found is None:

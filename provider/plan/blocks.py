@@ -140,6 +140,8 @@ class Block:
     sides: dict[int, list[Relation]] = field(default_factory=dict)
     #: What names mean here, by name and where they stand; None while the statement is being bound.
     meanings: dict[tuple[str, str, str, Standing], tuple[Relation, str] | None] | None = None
+    #: What each column was found to mean, by its id, with the column itself so that its id stays its own.
+    resolved: dict[int, tuple[exp.Column, tuple[Relation, str] | None]] = field(default_factory=dict)
     #: Where nodes stand whose names were looked up, by id, with what stands around them.
     standings: dict[int, tuple[exp.Expr, Standing]] = field(default_factory=dict)
     #: What predicates claim that hold together, by their ids.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 from sqlglot import exp
 
@@ -32,6 +33,8 @@ class KeyQueries:
         self._uses = uses
         self._tree = tree
         self._staged = staged
+        #: What was found out about predicates, by id, with the predicate itself so that its id stays its own.
+        self._parts: dict[int, _Parts] = {}
 
     def single(self, use: Use, parameter: Parameter, source: Source) -> Keys:
         """The key query of a source that binds one parameter on its own."""
@@ -171,7 +174,7 @@ class KeyQueries:
         )
         if not others:
             return others
-        conditions = [(c, _owners(c, block) or frozenset()) for c in self._conditions(use, whole | others, block)]
+        conditions = [(c, self._owners(c, block) or frozenset()) for c in self._conditions(use, whole | others, block)]
         asked = [owners for _, owners in conditions]
         equal = [owners for c, owners in conditions if isinstance(c, exp.EQ)]
         paths: dict[Relation, frozenset[Relation]] = {r: frozenset() for r in whole}
@@ -202,7 +205,7 @@ class KeyQueries:
             held += [c for c in block.held(relation) if not any(c is h for h in held)]
         found = []
         for condition in held:
-            owners = _owners(condition, block)
+            owners = self._owners(condition, block)
             if owners and owners <= relations and self._is_checkable(condition):
                 self._uses.need_all(condition, block)
                 found.append(condition)
@@ -218,7 +221,7 @@ class KeyQueries:
             if field_ is not None and field_.type == parameter.type and not _serves_others(use, parameter, name):
                 columns[name.lower()] = exp.column(f"k{i}", quoted=True)
         for condition in block.held(use.relation):
-            own = _own_columns(condition)
+            own = self._parts_of(condition).columns
             found = [resolve(c, block) for c in own]
             if not own or not self._is_checkable(condition):
                 continue
@@ -232,15 +235,24 @@ class KeyQueries:
 
     def _is_checkable(self, condition: exp.Expr) -> bool:
         """Whether a predicate has one value for each row, and its nested queries can be asked already."""
-        if any(isinstance(n, exp.AggFunc | exp.Window) for n in _own_nodes(condition)):
-            return False
-        if any(is_volatile(f) for f in condition.find_all(exp.Func)):
-            return False
-        queries = [n for n in _own_nodes(condition) if isinstance(n, exp.Query)]
-        if any(cuts(q) for query in queries for q in query.find_all(exp.Query)):
-            return False
+        parts = self._parts_of(condition)
+        if not parts.is_of_one_row or not parts.queries:
+            return parts.is_of_one_row
         settled = {u.first.number for u in self._uses if u.method is not None}
-        return all(is_independent(q, self._binder.blocks) and self._scans_in(q.walk()) <= settled for q in queries)
+        blocks = self._binder.blocks
+        return all(is_independent(q, blocks) and self._scans_in(q.walk()) <= settled for q in parts.queries)
+
+    def _parts_of(self, condition: exp.Expr) -> _Parts:
+        """What a predicate consists of; a plan asks this many times."""
+        if id(condition) not in self._parts:
+            self._parts[id(condition)] = _Parts.of(condition)
+        return self._parts[id(condition)]
+
+    def _owners(self, condition: exp.Expr, block: Block) -> frozenset[Relation] | None:
+        """The relations whose columns a predicate names; None where a column cannot be told."""
+        found = [resolve(c, block) for c in self._parts_of(condition).columns]
+        owners = frozenset(f[0] for f in found if f is not None)
+        return owners if None not in found else None
 
     def _closure(self, relations: frozenset[Relation]) -> frozenset[Relation] | None:
         """The relations with those that they read, laterally or from outer blocks.
@@ -364,6 +376,28 @@ class KeyQueries:
         return Keys(parameters, whole, frozenset(needs), arguments(whole, self._tree), origin=origin, monotone=monotone)
 
 
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What a predicate consists of: its own columns and nested queries, and whether it has one value for each row."""
+
+    condition: exp.Expr
+    columns: tuple[exp.Column, ...]
+    queries: tuple[exp.Query, ...]
+    is_of_one_row: bool
+
+    @classmethod
+    def of(cls, condition: exp.Expr) -> _Parts:
+        nodes = list(_own_nodes(condition))
+        queries = tuple(n for n in nodes if isinstance(n, exp.Query))
+        nested = [n for query in queries for n in query.walk()]
+        is_of_one_row = not (
+            any(isinstance(n, exp.AggFunc | exp.Window) for n in nodes)
+            or any(isinstance(n, exp.Func) and is_volatile(n) for n in (*nodes, *nested))
+            or any(isinstance(n, exp.Query) and cuts(n) for n in nested)
+        )
+        return cls(condition, tuple(n for n in nodes if isinstance(n, exp.Column)), queries, is_of_one_row)
+
+
 def _own_nodes(condition: exp.Expr) -> Iterator[exp.Expr]:
     """The nodes of a predicate that are not inside its nested queries."""
     return condition.walk(prune=lambda n: isinstance(n, exp.Query))
@@ -373,17 +407,13 @@ def _own_columns(condition: exp.Expr) -> list[exp.Column]:
     return [n for n in _own_nodes(condition) if isinstance(n, exp.Column)]
 
 
-def _owners(condition: exp.Expr, block: Block) -> frozenset[Relation] | None:
-    """The relations whose columns a predicate names; None where a column cannot be told."""
-    found = [resolve(c, block) for c in _own_columns(condition)]
-    owners = frozenset(f[0] for f in found if f is not None)
-    return owners if None not in found else None
-
-
 def _qualified(condition: exp.Expr, block: Block) -> exp.Expr:
     """A predicate whose columns say where they belong: a staged table may have further ones of the same name."""
+    columns = _own_columns(condition)
+    if all(column.table for column in columns):
+        return condition
     copy = condition.copy()
-    for column, own in zip(_own_columns(condition), _own_columns(copy), strict=True):
+    for column, own in zip(columns, _own_columns(copy), strict=True):
         found = resolve(column, block)
         if found is not None and not column.table and found[1].lower() == column.name.lower():
             own.set("table", exp.to_identifier(found[0].alias, quoted=True))

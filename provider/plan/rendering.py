@@ -299,6 +299,8 @@ class StagedSql:
     def __init__(self, binder: Binder, table: Table) -> None:
         self._binder = binder
         self._table = table
+        # One for all: making a generator takes longer than most of what it writes.
+        self._generator = DuckDB().generator(comments=False)
 
     def source(self, relation: Relation, recursive: dict[str, Cte], *, lacking: bool = False) -> str:
         """A relation as it can stand behind FROM on its own. Recursive CTEs that it reads are collected.
@@ -328,7 +330,11 @@ class StagedSql:
     def sql(self, node: exp.Expr, recursive: dict[str, Cte]) -> str:
         """An expression or query with staged tables in place of resources, and CTE uses opened."""
 
+        clauses: list[exp.With] = []
+
         def replace(n: exp.Expr) -> exp.Expr:
+            if isinstance(n, exp.With):
+                clauses.append(n)
             number = n.meta.get("relation")
             if number is None or not isinstance(n, exp.Table):
                 return n
@@ -342,7 +348,7 @@ class StagedSql:
             elif relation.cte is not None and relation.cte.recursive:
                 self._recursive(relation.cte, recursive)
             elif relation.query is not None:
-                body = relation.query.copy().transform(replace)
+                body = relation.query.transform(replace)
                 if relation.renames and not alias.args.get("columns"):
                     alias.set("columns", [exp.to_identifier(c, quoted=True) for c in relation.renames])
                 opened = exp.Subquery(this=body, alias=alias)
@@ -350,12 +356,12 @@ class StagedSql:
                 return opened
             return n
 
-        copy = node.copy().transform(replace)
+        copy = node.transform(replace)  # which copies the node
         # CTEs are opened where they are used; the recursive ones stand in front of the whole query.
-        for clause in list(copy.find_all(exp.With)):
+        for clause in clauses:
             if clause.parent is not None:
                 clause.parent.set("with_", None)
-        return str(copy.sql(dialect="duckdb", comments=False))
+        return self._generator.generate(copy, copy=False)
 
     def _recursive(self, cte: Cte, recursive: dict[str, Cte]) -> None:
         if cte.name not in recursive:

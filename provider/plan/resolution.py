@@ -17,12 +17,15 @@ def resolve(column: exp.Column, block: Block) -> tuple[Relation, str] | None:
     if "of" in column.meta:
         found = (r for r in visible_from(block) if r.node.meta.get("relation") == column.meta["of"])
         return next(((r, _spelled(r, column.name)) for r in found), None)
-    standing = _standing(column, block)
     if block.meanings is None:
-        return _meaning(column, standing, block)
+        return _meaning(column, _standing(column, block), block)
+    if id(column) in block.resolved:
+        return block.resolved[id(column)][1]
+    standing = _standing(column, block)
     key = (column.name, column.table, column.text("db"), standing)
     if key not in block.meanings:
         block.meanings[key] = _meaning(column, standing, block)
+    block.resolved[id(column)] = column, block.meanings[key]
     return block.meanings[key]
 
 
