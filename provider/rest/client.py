@@ -16,13 +16,13 @@ from provider.rest.auth.credentials import Signed
 from provider.rest.auth.redaction import redact, redacted
 from provider.rest.connections import Sender, Transports
 from provider.rest.download import Download
-from provider.rest.exchanging import Before, Exchanging
+from provider.rest.exchanging import Before, Errand, Exchanging
 from provider.rest.judging import Kind, is_unclear, kind_of, lost_answer, refusal, unknown_outcome
 from provider.rest.opening import ENDLESS, Opening
 from provider.rest.request import Call, Exchange, Target
 from provider.rest.retry import Outcome, Pause, Refresh, RetryPolicy, Send, Step, attempts
 from provider.rest.revalidation import is_unchanged
-from provider.rest.routes import Route, Routes
+from provider.rest.routes import Routes
 from provider.rest.traffic import Traffic
 from provider.rest.transport import Headers, Limits, Request, Response
 from provider.rest.waits import NOTHING, Waits, announced, asked
@@ -195,15 +195,13 @@ class Client:
         route = self.routes.of(target)
         try:
             async with route.slot:
-                return await self._persist(route, target, method, call, sender, headers)
+                return await self._persist(Errand(route, target, method, call, sender, headers))
         except Error as e:
             raise _of_account(target, redacted(e, route.credentials.hidden)) from e.__cause__
 
-    async def _persist(
-        self, route: Route, target: Target, method: Method, call: Call, sender: Sender, headers: Headers
-    ) -> _Answer:
+    async def _persist(self, errand: Errand) -> _Answer:
         """Send until there is an answer that stands; `retry` decides, and this does what it says."""
-        gate = route.gate
+        method, call, gate = errand.method, errand.call, errand.route.gate
         steps = attempts(self._retry, call.is_safe or method.idempotency is not None, random.random)
         step: Step = next(steps)
         last: _Answer | TransportError | None = None
@@ -218,9 +216,8 @@ class Client:
                         with self.traffic.wait("retry_after" if held else "limit", held):
                             passed_at, stood = await gate.line_up(method.limit)
                         waits += stood
-                    before = Before(waits, sent)
+                    last, outcome = await self._attempt(errand, Before(waits, sent), passed_at)
                     sent += 1
-                    last, outcome = await self._attempt(route, target, method, call, sender, headers, before, passed_at)
                     # Behind an idempotency key, a later answer is about the first request too; a refusal is about none.
                     unclear = outcome.executed or (unclear and outcome.kind != "final")
                     waits = NOTHING
@@ -234,7 +231,7 @@ class Client:
                     waits = Waits(retry_after=seconds) if was_asked else Waits(backoff=seconds)
                 case Refresh():
                     assert isinstance(last, _Answer)
-                    if not await route.credentials.renew(last.signed, last.response):
+                    if not await errand.route.credentials.renew(last.signed, last.response):
                         break
             try:
                 step = steps.send(outcome)
@@ -245,27 +242,19 @@ class Client:
         if isinstance(last, TransportError):
             raise lost_answer(call, last) if unclear else last
         if unclear:
-            raise unknown_outcome(call, last.response, self._failure(target, call, last).detail)
+            raise unknown_outcome(call, last.response, self._failure(errand.target, call, last).detail)
         return last
 
     async def _attempt(
-        self,
-        route: Route,
-        target: Target,
-        method: Method,
-        call: Call,
-        sender: Sender,
-        headers: Headers,
-        before: Before,
-        passed_at: float,
+        self, errand: Errand, before: Before, passed_at: float
     ) -> tuple[_Answer | TransportError, Outcome]:
         """One request, which has passed the gate; its answer or failure, and what that means for a repetition."""
         refused = False
-        gate = route.gate
+        method, gate = errand.method, errand.route.gate
         started = time.monotonic()
         try:
-            response, signed = await self._exchanging.send(route, target, method, call, sender, headers, before)
-            kind = "success" if is_unchanged(headers, response.status) else kind_of(method.answers, response)
+            response, signed = await self._exchanging.send(errand, before)
+            kind = "success" if is_unchanged(errand.headers, response.status) else kind_of(method.answers, response)
             if kind == "fail" and response.status == 403 and signed.token.timed:
                 kind = "refresh_token"  # where requests are signed, a wrong clock is no less than a wrong key
             refused = kind == "rate_limited"
@@ -275,7 +264,7 @@ class Client:
         finally:
             gate.leave(method.limit, passed_at, refused=refused)
         took = time.monotonic() - started
-        places = target.provider.limits.waits
+        places = errand.target.provider.limits.waits
         match kind:
             case "success":
                 if places:

@@ -18,7 +18,7 @@ from provider.rest.multipart import FormBody
 from provider.rest.request import Call, Exchange, Target
 from provider.rest.routes import Route
 from provider.rest.traffic import Traffic
-from provider.rest.transport import Headers, Request, Response, Source
+from provider.rest.transport import Headers, Request, Response
 from provider.rest.waits import NOTHING, Waits
 
 if TYPE_CHECKING:
@@ -27,6 +27,21 @@ if TYPE_CHECKING:
 _MAX_REDIRECTS = 5
 _NO_SPAN = nullcontext()
 _JSON: Headers = (("Content-Type", "application/json"),)
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """A call on its way to an answer: what stays the same however often it is sent.
+
+    `headers` are those of this call alone; `sender` sends it and reads its answer.
+    """
+
+    route: Route
+    target: Target
+    method: Method
+    call: Call
+    sender: Sender
+    headers: Headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +74,7 @@ class Exchanging:
         self._moved = moved
         self._tracing = tracing
 
-    async def send(
-        self,
-        route: Route,
-        target: Target,
-        method: Method,
-        call: Call,
-        sender: Sender,
-        headers: Headers,
-        before: Before,
-    ) -> tuple[Response, Signed]:
+    async def send(self, errand: Errand, before: Before) -> tuple[Response, Signed]:
         """Send a call once. Redirects are followed within the origin, for calls that may be repeated.
 
         Raises:
@@ -76,11 +82,21 @@ class Exchanging:
             TransportError: no usable answer.
             Error: there are no credentials.
         """
-        url = call.url(route.base_url)
+        call, own = errand.call, errand.route.headers + errand.headers
+        url = call.url(errand.route.base_url)
         for _ in range(_MAX_REDIRECTS):
-            with self._span(call.http_method, method.path, url, before.resend) as span:
-                more = headers + span.headers if span is not None else headers
-                response, signed = await self._exchange(route, method, call, url, sender, more, before)
+            with self._span(call.http_method, errand.method.path, url, before.resend) as span:
+                headers = own + span.headers if span is not None else own
+                if call.form is not None:
+                    with FormBody(call.form, self._moved) as form:
+                        headers += (("Content-Type", form.content_type),)
+                        response, signed = await self._sent(
+                            errand, Request(call.http_method, url, headers, form), before
+                        )
+                else:
+                    headers += _JSON if call.body is not None else ()
+                    request = Request(call.http_method, url, headers, call.body)
+                    response, signed = await self._sent(errand, request, before)
                 if span is not None:
                     span.answered(response.status)
             if response.status not in (301, 302, 303, 307, 308):
@@ -96,7 +112,7 @@ class Exchanging:
                     reason=f"It points to {_origin(following)}, and credentials stay at {_origin(url)}."
                     if _origin(following) != _origin(url)
                     else "A write is not sent twice.",
-                    remedy=f"Set the base URL of {target.provider.name} if the API has moved.",
+                    remedy=f"Set the base URL of {errand.target.provider.name} if the API has moved.",
                 )
             url = following
         raise ApiError(f"{call} was redirected more than {_MAX_REDIRECTS} times", status=response.status)
@@ -118,35 +134,15 @@ class Exchanging:
             seconds = time.monotonic() - started
             self._observe(Exchange("authenticate", shown, status, size, seconds, NOTHING, target.provider.name))
 
-    async def _exchange(
-        self, route: Route, method: Method, call: Call, url: str, sender: Sender, headers: Headers, before: Before
-    ) -> tuple[Response, Signed]:
-        headers = route.headers + headers
-        if call.form is not None:
-            with FormBody(call.form, self._moved) as form:
-                headers += (("Content-Type", form.content_type),)
-                return await self._sent(route, method, call, url, sender, headers, form, before)
-        if call.body is not None:
-            headers += _JSON
-        return await self._sent(route, method, call, url, sender, headers, call.body, before)
-
-    async def _sent(
-        self,
-        route: Route,
-        method: Method,
-        call: Call,
-        url: str,
-        sender: Sender,
-        headers: Headers,
-        body: bytes | Source | None,
-        before: Before,
-    ) -> tuple[Response, Signed]:
-        signed = await route.credentials.sign(Request(call.http_method, url, headers, body))
+    async def _sent(self, errand: Errand, request: Request, before: Before) -> tuple[Response, Signed]:
+        """Sign and send one request, and tell of it."""
+        method, call, credentials = errand.method, errand.call, errand.route.credentials
+        signed = await credentials.sign(request)
         started = time.monotonic()
         status, size = None, 0
         self._traffic.in_flight += 1
         try:
-            response = await sender.send(signed.request)
+            response = await errand.sender.send(signed.request)
             status, size = response.status, response.wire_bytes
             return response, signed
         finally:
@@ -154,7 +150,7 @@ class Exchanging:
             seconds = time.monotonic() - started
             if call.link is not None:
                 # An API may name the next page with the key that it was asked with.
-                call = replace(call, link=redact(call.link, route.credentials.hidden))
+                call = replace(call, link=redact(call.link, credentials.hidden))
             told = Exchange(method.name, call, status, size, seconds, before.waits, method.resource, before.resend)
             self._observe(told)
 

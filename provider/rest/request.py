@@ -46,7 +46,10 @@ class Call:
     def value(self, name: str, location: Location = "query") -> Json:
         """The value of a parameter of the query or of the JSON body, None when it has none."""
         if location == "query":
-            return next((v for k, v in self.query if k == name), None)
+            for key, value in self.query:
+                if key == name:
+                    return value
+            return None
         return self._members.get(name)
 
     def with_value(self, name: str, value: Json, location: Location = "query") -> Call:
@@ -168,6 +171,7 @@ def build(method: Method, values: Mapping[str, Json], files: Mapping[str, Attach
         BindError: a path parameter that is missing, empty or a dot segment, which would address
             something else.
     """
+    # Once for each key of a scan, and so without a look at what this kind of method cannot have.
     path = method.path
     for wire in path_placeholders(method.path):
         parameter = next(p for p in method.parameters if p.location == "path" and p.wire == wire)
@@ -196,16 +200,16 @@ def build(method: Method, values: Mapping[str, Json], files: Mapping[str, Attach
                 given = value_ = _structure(method, parameter, given)
             body[parameter.wire] = given if isinstance(given, Decimal) else value_  # JSON has exact numbers
     has_body = method.http_method in ("POST", "PUT", "PATCH") and any(p.location == "body" for p in method.parameters)
-    has_json = has_body and not method.files
+    files_in = method.files if has_body else ()
     return Call(
         http_method=method.http_method,
         path=path,
         query=tuple(query),
-        body=written(body) if has_json else None,
+        body=written(body) if has_body and not files_in else None,
         template=method.http,
         reads=method.verb == "SELECT",
         account=account,
-        form=_form(method, body, files or {}) if method.files else None,
+        form=_form(method, body, files or {}) if files_in else None,
         saves=_destination(values) if method.binary and method.verb == "EXEC" else None,
     )
 

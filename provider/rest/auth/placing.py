@@ -42,7 +42,8 @@ BEARER = Place("header", "Authorization", "Bearer ")
 
 def with_header(request: Request, name: str, value: str) -> Request:
     """The request with a header; one of that name that stood there is replaced."""
-    kept = tuple((n, v) for n, v in request.headers if n.lower() != name.lower())
+    lowered = name.lower()
+    kept = [pair for pair in request.headers if pair[0].lower() != lowered]
     # The constructor, as `replace` takes several times as long, and this is done for each request.
     return Request(request.method, request.url, ((name, value), *kept), request.body)
 

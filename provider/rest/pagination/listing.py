@@ -10,7 +10,7 @@ from provider.rest.pagination.both_ends import from_both_ends
 from provider.rest.pagination.chains import chained
 from provider.rest.pagination.counts import counted, number
 from provider.rest.pagination.envelope import Chain, Reading
-from provider.rest.pagination.inclusive import Inclusive
+from provider.rest.pagination.inclusive import without_repeat
 from provider.rest.pagination.opening import opened
 from provider.rest.pagination.protocol import COMPLETE, CUT_OFF, Answer, Pages, Step
 from provider.rest.pagination.windows import windowed
@@ -80,15 +80,15 @@ def pages(listing: Listing) -> Pages:
         answer = yield Step((listing.call,))
         yield Step(body=answer.body, ended=COMPLETE)
         return
-    chain = _cut_off(_chain(rule, listing), rule.max_pages or MOST_PAGES)
-    reading = _reading(rule, listing)
-    inclusive = _inclusive(rule, listing)
-    step = next(chain)
+    chain, reading = _chain(rule, listing), _reading(rule, listing)
+    asked = _Asked(rule.max_pages or MOST_PAGES)
+    step = asked.within(next(chain))
     while not step.ended:
         answer = yield step
-        step = chain.send(reading.page(answer))
-        if inclusive is not None:
-            step = inclusive.without_repeat(answer, step)
+        step = asked.after_answer(chain.send(reading.page(answer)))
+        # Where keys are read anyway, rows that come again are known by them.
+        if (rule.kind == "cursor" or rule.kind == "keyset") and len(listing.key) == 1 and not reading.key:
+            step = without_repeat(rule, listing.method, listing.key, answer, step)
     yield step
 
 
@@ -127,13 +127,6 @@ def _reading(rule: Rule, listing: Listing) -> Reading:
     )
 
 
-def _inclusive(rule: Rule, listing: Listing) -> Inclusive | None:
-    """What looks for repeated rows in a chain of pages; where keys are read anyway, there is no need."""
-    if rule.kind not in ("cursor", "keyset") or len(listing.key) != 1 or listing.backwards is not None:
-        return None
-    return Inclusive(rule, Reading(listing.method.rows, listing.method.rows_omitted, key=listing.key))
-
-
 def _single(rule: SinglePage, call: Call) -> Chain:
     page = yield Step((call,))
     total = number(page, rule.total, rule.total_header)
@@ -146,15 +139,25 @@ def _single(rule: SinglePage, call: Call) -> Chain:
     yield page.step(ended=COMPLETE)
 
 
-def _cut_off(chain: Chain, most: int) -> Chain:
-    """A chain of which no more than so many pages are asked for."""
-    step = next(chain)
-    started = waiting = 0
-    while True:
-        calls = step.calls[: most - started]
-        started, waiting = started + len(calls), waiting + len(calls)
-        if not step.ended and waiting == 0:
-            step = replace(step, ended=CUT_OFF)
-        page = yield replace(step, calls=calls)
-        waiting -= 1
-        step = chain.send(page)
+@dataclass(slots=True)
+class _Asked:
+    """The pages of a list that were asked for, of which there are no more than `most`."""
+
+    most: int
+    started: int = 0
+    waiting: int = 0
+
+    def within(self, step: Step) -> Step:
+        """A step without the calls that would be too many; the list is cut off where nothing is left to wait for."""
+        calls = step.calls[: self.most - self.started]
+        self.started += len(calls)
+        self.waiting += len(calls)
+        ended = step.ended or ("" if self.waiting else CUT_OFF)
+        if len(calls) == len(step.calls) and ended == step.ended:
+            return step
+        return replace(step, calls=calls, ended=ended)
+
+    def after_answer(self, step: Step) -> Step:
+        """The same for what follows from an answer."""
+        self.waiting -= 1
+        return self.within(step)
