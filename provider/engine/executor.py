@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import duckdb
@@ -23,6 +23,9 @@ from provider.plan.sharing import sharing
 from provider.rest.exact import Json
 from provider.rest.pagination import COMPLETE
 from provider.rest.request import Call, addresses_nothing, build, sent
+
+#: Calls that are made before the first of them are sent: as many as may be in flight, and a few that wait.
+_AT_ONCE = 128
 
 
 class Executor:
@@ -193,7 +196,7 @@ class Executor:
             full = {number for (number,) in self._checked(ending.each)}
             for reading in own:
                 if reading.number in full:
-                    reading.sated.add(running)
+                    running.sated.add(reading)
                     running.cut_short = True
         needless = [r for r in own if not r.stopped and not r.is_wanted]
         for reading in needless:
@@ -214,26 +217,27 @@ class Executor:
             changed = False
             for running in self._scans.values():
                 before, cached = running.evaluated_at, running.report.cached
-                fetcher.add(self._new_jobs(running))
+                for jobs in self._new_jobs(running):
+                    fetcher.add(jobs)
                 changed = changed or running.evaluated_at != before
                 if running.report.cached > cached:
                     self._end_early(running, fetcher)
 
-    def _new_jobs(self, running: Running) -> list[Job]:
-        """The calls that a scan wants by now, and that no reading has."""
+    def _new_jobs(self, running: Running) -> Iterator[list[Job]]:
+        """The calls that a scan wants by now, and that no reading has; the first are sent while the rest is made."""
         scan, rows = running.scan, running.rows
         sources = {n: self._scans[n] for n in scan.depends}
         staged = sum(s.report.rows for s in sources.values())
         settled = all(self._is_settled(s, set()) for n, s in sources.items() if n != scan.number)
         monotone = all(b.monotone for b in scan.bindings if isinstance(b, Keys))
         if running.evaluated_at is not None and (staged, settled) == running.evaluated_at:
-            return []
+            return
         if not settled and not (monotone and staged):
-            return []
+            return
         running.evaluated_at = (staged, settled)
         running.settled = settled
         if running.enough:
-            return []
+            return
         parts = [self._values(b) for b in scan.bindings]
         names = [p.name for p in scan.parameters]
         paced = scan.ending is not None and scan.method.pages is not None
@@ -265,7 +269,7 @@ class Executor:
             else:
                 fields = tuple(scan.resource.key)
                 target = running.target.of(call)
-                kept = self._reuse.kept(found) if self._reuse is not None and found is not None else {}
+                kept = self._reuse.kept(found) if self._reuse is not None and found is not None else None
                 job = Job(running.report, target, scan.method, call, echo, paced, fields, alone and not paced, kept)
                 reading = rows.new(job, running)
                 if found is not None and found.fresh:
@@ -273,29 +277,30 @@ class Executor:
                     cached.append((reading, found))
                 else:
                     self._readings[job] = reading
+                    if self._reuse is not None:
+                        self._reuse.begin(job)
                     jobs.append(job)
                     keys.append(values)
             running.in_flight += not reading.over
             wanted.append(reading.number)
+            if len(jobs) == _AT_ONCE and running.listed is None:
+                yield jobs
+                jobs, keys = [], []
         self._take(running, cached)
         running.show(wanted)
-        if self._reuse is not None:
-            for job in jobs:
-                self._reuse.begin(job)
-        return self._list_instead(running, jobs, keys)
+        yield self._list_instead(running, jobs, keys)
 
-    def _served(self, running: Running, new: Sequence[dict[str, Json]]) -> list[tuple[Call, Found | None]]:
+    def _served(self, running: Running, new: Sequence[dict[str, Json]]) -> Iterator[tuple[Call, Found | None]]:
         """For each new key the call that has its rows, and the unit of the cache with its answer, if there is one."""
         if self._reuse is None:
-            return [(build(running.scan.method, values), None) for values in new]
+            yield from ((build(running.scan.method, values), None) for values in new)
+            return
         wanted = wants(running, new, running.rows.echoed)
-        served: list[tuple[Call, Found | None]] = []
         for w, found in zip(wanted, self._reuse.find(wanted), strict=True):
             if found is not None and found.fresh:
                 running.report.cached += 1
                 running.report.age = max(running.report.age or 0, self._reuse.age(found))
-            served.append((w.call if found is None else found.call, found))
-        return served
+            yield (w.call if found is None else found.call), found
 
     def _take(self, running: Running, cached: Sequence[tuple[Reading, Found]]) -> None:
         """Stage the rows of readings that the cache has."""

@@ -60,7 +60,7 @@ class Job:
     key: tuple[str, ...] = ()
     alone: bool = False
     #: Answers that are kept, and too old to be used unasked, by their calls.
-    kept: Mapping[Call, Answer] = field(default_factory=dict)
+    kept: Mapping[Call, Answer] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,8 @@ class _Reading:
 
     job: Job
     protocol: Pages | None = None
-    ready: deque[Call] = field(default_factory=deque)
+    # A list, as there is one for each key of a scan, and an empty deque has room for 64.
+    ready: list[Call] = field(default_factory=list)
     #: Whether it stands in line: once, however many calls it has.
     in_line: bool = True
     in_flight: int = 0
@@ -212,7 +213,7 @@ class Fetcher:
             none_is_fine = not _begins_within(job)
         else:
             none_is_fine = False
-        call = reading.ready.popleft()
+        call = reading.ready.pop(0)
         reading.in_flight += 1
         if reading.ready and not job.paced:
             self._line_up(reading)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import duckdb
@@ -28,8 +28,6 @@ class Reading:
     job: Job
     number: int
     owners: list[Running]
-    #: The owners that need no more of it than is there.
-    sated: set[Running] = field(default_factory=set)
     over: bool = False
     stopped: bool = False
     #: Why it was cut off, '' if it was not.
@@ -38,7 +36,7 @@ class Reading:
     @property
     def is_wanted(self) -> bool:
         """Whether a scan needs its further pages."""
-        return not all(o.enough or o in self.sated for o in self.owners)
+        return not all(o.enough or self in o.sated for o in self.owners)
 
 
 class Running:
@@ -54,6 +52,8 @@ class Running:
         self.enough = False
         #: Whether some of its lists had enough before they ended.
         self.cut_short = False
+        #: The readings of which it needs no more than is there.
+        self.sated: set[Reading] = set()
         #: Why reading was cut off, '' while it was not.
         self.cut_off = ""
         self.seen: set[tuple[Any, ...]] = set()
@@ -222,4 +222,6 @@ class Rows:
                 running.share.drop()
             if running.listed is not None:
                 running.listed.drop()
+        # They name their scans, and these the table: what goes in a circle would stay until Python looks for circles.
+        self._readings.clear()
         self._table.drop()

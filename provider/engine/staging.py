@@ -38,8 +38,9 @@ BATCH_BYTES = 4 << 20
 
 # What a reader raises on a value or body that it does not take. UnicodeDecodeError is a ValueError.
 _REFUSED = (msgspec.DecodeError, ValueError, ArithmeticError, RecursionError)
-# Valid JSON holds no raw control character, so this one can stand between JSON texts.
+# Valid JSON holds no raw control character, so these can stand between JSON texts: of values, and of pages.
 _SEPARATOR = b"\x1e"
+_PAGE_SEPARATOR = b"\x1d"
 _NULL = b"null"
 _RAW_NULL = msgspec.Raw(_NULL)
 _KEYS = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -176,7 +177,10 @@ class Stage:
                 for i, texts in zip(self._texts, sent[1:], strict=True):
                     texts.append(_SEPARATOR.join(values[i]) if i < len(values) else sent_as[i])
         if total:
-            counted = self._duck.execute(self._insert, sent if self._arrays or self._texts else [total])
+            # One value for all pages: DuckDB's binding looks for pandas at each element of a list, which takes longer
+            # than a page's rows where there is none.
+            joined = [_PAGE_SEPARATOR.join(texts) for texts in sent]
+            counted = self._duck.execute(self._insert, joined if self._arrays or self._texts else [total])
             if counted.fetchone() != (total,):
                 raise InternalError(f"{self.resource}: DuckDB did not stage {total} rows")
         self._pages += len(pages)
@@ -293,7 +297,7 @@ class Stage:
         return _short(self._redact(text.decode("utf-8", "backslashreplace")))
 
     def _create_and_insert(self, table: str) -> tuple[str, str]:
-        """The table's CREATE and its INSERT, whose parameters are lists with an element a page."""
+        """The table's CREATE and its INSERT, whose parameters are texts with a part a page."""
         codecs = [*self._codecs, *self._echo_codecs]
         names = [c.name for c in (*self._columns, *self._echoes)]
         if not codecs:
@@ -305,8 +309,7 @@ class Stage:
         for i, (name, codec) in enumerate(zip(names, codecs, strict=True)):
             is_echo = i >= len(self._columns)
             if codec.as_text:
-                text = f"decode(t{i})"
-                sent.append(f"{text if is_echo else f'string_split({text}, chr({_SEPARATOR[0]}))'} AS c{i}")
+                sent.append(f"{f't{i}' if is_echo else f'string_split(t{i}, chr({_SEPARATOR[0]}))'} AS c{i}")
             else:
                 sent.append(f"d.c{i} AS c{i}")
             value = codec.select.format(f"c{i}" if is_echo else f"unnest(c{i})")
@@ -318,8 +321,9 @@ class Stage:
                 reason=f"SQL does not tell {', '.join(made)} apart by case.",
             )
         defined = ", ".join(f"{_quoted(name)} {sql}" for name, (sql, _) in made.items())
-        parts = "".join(f", unnest(${n}::BLOB[]) AS t{i}" for n, i in enumerate(self._texts, 2))
-        pages = f"SELECT unnest($1::BLOB[]) AS d{parts}"
+        each = f"unnest(string_split(decode(${{}}::BLOB), chr({_PAGE_SEPARATOR[0]})))"
+        parts = "".join(f", {each.format(n)} AS t{i}" for n, i in enumerate(self._texts, 2))
+        pages = f"SELECT {each.format(1)} AS d{parts}"
         leaves = [
             f'"c{i}":' + (f'"{codecs[i].leaf}"' if i >= len(self._columns) else f'["{codecs[i].leaf}"]')
             for i in self._arrays
@@ -328,7 +332,7 @@ class Stage:
             # Echoes alone do not say how many rows they are for.
             leaves.append('"n":"BIGINT"')
             sent.append("unnest(range(d.n))")
-        parsed = f"from_json(decode(d), '{{{','.join(leaves)}}}')" if leaves else "d"
+        parsed = f"from_json(d, '{{{','.join(leaves)}}}')" if leaves else "d"
         source = f"SELECT {', '.join(sent)} FROM (SELECT * REPLACE ({parsed} AS d) FROM ({pages}))"
         return (
             f"CREATE TEMP TABLE {table} ({defined})",
