@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from provider.engine.connection import Connection, connect
     from provider.engine.cursor import Cursor
+    from provider.engine.guard import Question
     from provider.engine.progress import Progress
     from provider.errors import (
         DatabaseError,
@@ -51,6 +52,7 @@ __all__ = [
     "OperationalError",
     "ProgrammingError",
     "Progress",
+    "Question",
     "Tracing",
     "Warning",
     "apilevel",
@@ -64,6 +66,7 @@ _HOMES = {
     "Connection": "provider.engine.connection",
     "Cursor": "provider.engine.cursor",
     "Progress": "provider.engine.progress",
+    "Question": "provider.engine.guard",
     "Tracing": "provider.rest.tracing",
     "connect": "provider.engine.connection",
     "progress_display": "provider.interfaces.progress",

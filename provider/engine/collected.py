@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from provider.engine.writer import Writer
-from provider.engine.writes import Guard, Planned
+from provider.engine.guard import Change, Guard, Question
+from provider.engine.writes import Planned
 from provider.errors import Guarded, NotSupportedError
 from provider.plan.actions import WritePlan
 from provider.plan.inverse import Inverse, Irreversible, inverse_of
 from provider.sql.scanner import Text
+
+#: Reads and checks the rows of a plan: `Writer.planned` or `Writer.rehearsed`.
+PlanRows = Callable[[WritePlan, Text, Mapping[str, object]], Sequence[Planned]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class Collected:
         return f"{self.plan.verb} on {self.plan.resource.id}"
 
 
-def collect(writer: Writer, plan: WritePlan, text: Text, arguments: Mapping[str, object]) -> Collected:
+def collect(plan_rows: PlanRows, plan: WritePlan, text: Text, arguments: Mapping[str, object]) -> Collected:
     """Plan and check a write that COMMIT is to send.
 
     Raises:
@@ -60,7 +63,7 @@ def collect(writer: Writer, plan: WritePlan, text: Text, arguments: Mapping[str,
     """
     _check_answers(plan, ())
     plan = _whole(plan)
-    planned = writer.planned(plan, text, arguments)
+    planned = plan_rows(plan, text, arguments)
     _check_answers(plan, planned)
     inverses = [
         inverse_of(plan.resource, p.action.method, p.values.keys()) if p.call is not None else None for p in planned
@@ -79,20 +82,26 @@ def summed(collected: Sequence[Collected]) -> str:
 
 
 def check_irreversible(collected: Sequence[Collected], guard: Guard) -> None:
-    """Look whether all that waits can be undone.
+    """Look whether all that waits can be undone, and ask where it cannot.
 
     Raises:
         Guarded: something cannot, and the guard does not let it pass.
     """
     lost = [(n, c) for n, c in enumerate(collected, 1) if c.irreversible]
-    if lost and not guard.irreversible:
-        told = [f"Statement {n} of {len(collected)}, {c}: {c.irreversible}." for n, c in lost]
-        raise Guarded(
-            "COMMIT would do what cannot be undone",
-            place=lost[0][1].plan.place,
-            reason="\n".join([*told, "Nothing was sent."]),
-            remedy="Allow it with --yes (provider.connect(irreversible_writes=True)), or ROLLBACK.",
-        )
+    if not lost or guard.irreversible:
+        return
+    what, place = "COMMIT would do what cannot be undone", lost[0][1].plan.place
+    if guard.confirm is not None:
+        changes = tuple(Change.of(c.plan, c.planned, c.irreversible) for _, c in lost)
+        guard.ask("COMMIT", Question(what, changes), place)
+        return
+    told = [f"Statement {n} of {len(collected)}, {c}: {c.irreversible}." for n, c in lost]
+    raise Guarded(
+        what,
+        place=place,
+        reason="\n".join([*told, "Nothing was sent."]),
+        remedy="Allow it with --yes (provider.connect(irreversible_writes=True)), or ROLLBACK.",
+    )
 
 
 def wants_answer(what: str, plan: WritePlan) -> NotSupportedError:

@@ -8,7 +8,7 @@ import warnings
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
-from functools import cached_property
+from functools import cached_property, partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import httpx
 
     from provider.engine.gateway import Gateway
+    from provider.engine.guard import Confirm, Question
     from provider.engine.journal import Journal
     from provider.engine.sending import OnError
     from provider.engine.session import Session
@@ -67,6 +68,9 @@ class Connection:
         max_writes: how many objects one UPDATE, REPLACE or DELETE may change.
         unfiltered_writes: permit UPDATE and DELETE without WHERE.
         irreversible_writes: permit COMMIT of writes that no statement undoes.
+        confirm: asked, before anything is written, whether a statement may do what the three above do not permit: it
+            gets a `Question`, whose text says how many objects of what would be changed, and answers true or false.
+            Without it such a statement is an error. The time that it takes does not count for `statement_timeout`.
         on_error: whether a write statement stops at the first row that fails, or goes on with the others.
         resume: a journal of writes; it is made, or continued: rows that it calls done are not sent again.
         allow_plain_http: permit http:// to hosts other than this machine; credentials travel in clear.
@@ -106,6 +110,7 @@ class Connection:
         max_writes: int = 100,
         unfiltered_writes: bool = False,
         irreversible_writes: bool = False,
+        confirm: Confirm | None = None,
         on_error: OnError = "stop",
         resume: str | os.PathLike[str] | None = None,
         allow_plain_http: bool = False,
@@ -190,13 +195,15 @@ class Connection:
 
         def new_session() -> Session:
             from provider.engine.cache import Cache
+            from provider.engine.guard import Guard
             from provider.engine.macros import Macros
             from provider.engine.session import Session
             from provider.engine.writer import WritePolicy
-            from provider.engine.writes import Guard
 
             macros = Macros(self._duck, may_hold=in_file)
-            policy = WritePolicy(Guard(max_writes, unfiltered_writes, irreversible_writes), on_error, journal)
+            asking = None if confirm is None else partial(self._ask, confirm)
+            guard = Guard(max_writes, unfiltered_writes, irreversible_writes, asking)
+            policy = WritePolicy(guard, on_error, journal)
             cache = Cache(self._duck, clock)
             self._opened.callback(cache.close)
             return Session(self._duck, self.catalog, self._gateway, policy, settings, macros, cache, tracing)
@@ -415,6 +422,11 @@ class Connection:
         gateway = self._new_gateway()
         self._opened.callback(gateway.close)
         return gateway
+
+    def _ask(self, confirm: Confirm, question: Question) -> bool:
+        """Let a person answer, who may take their time."""
+        with self._gateway.pausing():
+            return confirm(question)
 
     def _detach(self) -> None:
         """Free DuckDB's connection of an earlier cursor's rows."""

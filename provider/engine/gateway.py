@@ -6,7 +6,7 @@ import atexit
 import time
 import weakref
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from provider.engine.fetching import Fetcher, asking
@@ -107,6 +107,11 @@ class Gateway:
             operations=self._operations,
             over=over,
         )
+
+    def pausing(self) -> AbstractContextManager[None]:
+        """Within the block the statement waits for a person, and its time stands still."""
+        assert self._watch is not None
+        return self._watch.pausing()
 
     def noticed(self) -> None:
         """The statement has failed: what cleans up behind it is not to be interrupted."""

@@ -264,7 +264,7 @@ class Session:
         for call in statement.execs if isinstance(statement, Query) else ():
             plan = plan_exec(call, self._planning.names())
             self._transaction.rehearse_queried(plan)
-            lines += self._writer.preview(plan, self._writer.planned(plan, call.text, arguments))
+            lines += self._writer.preview(plan, self._writer.rehearsed(plan, call.text, arguments))
         return lines
 
     def _explained(self, statement: Statement) -> list[str]:

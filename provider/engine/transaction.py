@@ -97,7 +97,7 @@ class Transaction:
         """
         if self._reads_only:
             raise ProgrammingError(f"{plan.verb} in a transaction that is READ ONLY", place=plan.place)
-        collected = collect(self._writer, plan, text, arguments)
+        collected = collect(self._writer.planned, plan, text, arguments)
         self._collected.append(collected)
         return collected.count, collected.message
 
@@ -143,7 +143,7 @@ class Transaction:
         rehearsed = rehearsed or []
         self._rehearsed = [] if control.verb == "BEGIN" else None
         if control.verb == "COMMIT":
-            check_irreversible(rehearsed, self._writer.policy.guard)
+            check_irreversible(rehearsed, self._writer.policy.guard.unasked)
         what = {
             "BEGIN": "collects the writes that follow",
             "COMMIT": f"would send {summed(rehearsed) or 'nothing'}, statement by statement",
@@ -165,8 +165,8 @@ class Transaction:
         """The requests of a write, which are those that COMMIT would send; errors as `collect`."""
         self._rehearsed = self._rehearsal()
         if self._rehearsed is None or plan.is_safe:
-            return self._writer.preview(plan, self._writer.planned(plan, text, arguments))
-        collected = collect(self._writer, plan, text, arguments)
+            return self._writer.preview(plan, self._writer.rehearsed(plan, text, arguments))
+        collected = collect(self._writer.rehearsed, plan, text, arguments)
         self._rehearsed.append(collected)
         return self._writer.preview(collected.plan, collected.planned)
 

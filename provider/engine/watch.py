@@ -62,9 +62,7 @@ class Watch:
             raise self._reason
         with self._lock:
             self._running = True
-        if self._left is not None:
-            self._began = time.monotonic()
-            self._take_back = self._call_later(max(0.0, self._left), self._run_out)
+        self._start_clock()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -72,9 +70,7 @@ class Watch:
             self._running = False
         if error is not None:
             self._drop_rest()
-        if self._left is not None and self._take_back is not None:
-            self._take_back()
-            self._left -= time.monotonic() - self._began
+        self._stop_clock()
         # DuckDB's own word for an interruption says nothing more; a write's says what was done.
         if self._reason is not None and (isinstance(error, Stopped) or _says_nothing(error)):
             raise self._reason from None
@@ -107,11 +103,31 @@ class Watch:
         """
         self._ends.append(end)
 
+    @contextmanager
+    def pausing(self) -> Iterator[None]:
+        """Within the block somebody is asked, whose time is not the statement's."""
+        self._stop_clock()
+        try:
+            yield
+            self.check()
+        finally:
+            self._start_clock()
+
     def noticed(self) -> None:
         """The statement has failed: what cleans up behind it is not to be interrupted."""
         with self._lock:
             self._running = False
         self._drop_rest()
+
+    def _start_clock(self) -> None:
+        if self._left is not None:
+            self._began = time.monotonic()
+            self._take_back = self._call_later(max(0.0, self._left), self._run_out)
+
+    def _stop_clock(self) -> None:
+        if self._left is not None and self._take_back is not None:
+            self._take_back()
+            self._left -= time.monotonic() - self._began
 
     def _drop_rest(self) -> None:
         """End what was opened, and what DuckDB still carries of a query that was left.

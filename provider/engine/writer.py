@@ -17,6 +17,7 @@ from provider.engine.dispatch import Dispatch
 from provider.engine.failures import translate
 from provider.engine.files import Files
 from provider.engine.gateway import Gateway
+from provider.engine.guard import Guard, check_answer, check_changes, check_filter, check_whole
 from provider.engine.journal import Journal
 from provider.engine.operations import Operations
 from provider.engine.outcomes import WriteReport, behind, counts, interrupted, none_done, partly_done
@@ -27,7 +28,7 @@ from provider.engine.streaming import EVENTS, EventResult, Live, Shape, Story, t
 from provider.engine.tables import StagedTable, quietly
 from provider.engine.waiting import Begun, left_alone, settled
 from provider.engine.watch import Stopped
-from provider.engine.writes import Guard, Planned, calls, check_answer, check_count, check_filter, check_whole
+from provider.engine.writes import Planned, calls
 from provider.errors import DataError, OperationalError, PartlyDone, Place, Timeout
 from provider.plan.actions import ANSWERS, WritePlan
 from provider.plan.physical import Plan
@@ -78,20 +79,27 @@ class Writer:
         self._cache = cache
 
     def planned(self, plan: WritePlan, text: Text, arguments: Mapping[str, object]) -> list[Planned]:
-        """Read what the plan reads, and check every row; nothing is written.
+        """Read what the plan reads, check every row, and ask where the guard wants that; nothing is written.
 
         Raises:
-            Guarded: more would be changed than the guard lets pass.
+            Guarded: the guard does not let it pass.
             DataError: values that cannot be sent.
         """
-        check_filter(plan, self.policy.guard)
+        return self._planned(plan, text, arguments, self.policy.guard)
+
+    def rehearsed(self, plan: WritePlan, text: Text, arguments: Mapping[str, object]) -> list[Planned]:
+        """As `planned`, for a dry run: nobody is asked."""
+        return self._planned(plan, text, arguments, self.policy.guard.unasked)
+
+    def _planned(self, plan: WritePlan, text: Text, arguments: Mapping[str, object], guard: Guard) -> list[Planned]:
+        check_filter(plan, guard)
         with self._files.functions(plan):
             source = self._read(plan.source, text, arguments)
             check_whole(plan, truncated=self._gateway.report.truncated)
             kinds = [self._duck.type(column[1]) for column in source.description or ()]
             rows = source.fetch(None)
         found = calls(plan, rows, kinds, self._files)
-        check_count(plan, self.policy.guard, found)
+        check_changes(plan, guard, found)
         return found
 
     def preview(self, plan: WritePlan, planned: Sequence[Planned]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from duckdb.sqltypes import DuckDBPyType
@@ -10,29 +10,16 @@ from duckdb.sqltypes import DuckDBPyType
 from provider.catalog.catalog import Method
 from provider.engine.encoding import encode, is_same
 from provider.engine.files import Files
-from provider.engine.journal import Entry
-from provider.errors import BindError, DataError, Guarded, NotSupportedError, did_you_mean
+from provider.errors import BindError, DataError, NotSupportedError, did_you_mean
 from provider.plan.actions import Action, WritePlan
 from provider.rest.exact import Json, canonical, read
 from provider.rest.pagination import first_call
 from provider.rest.request import Call, build
 
-_CHANGES = ("UPDATE", "REPLACE", "DELETE")
+#: The verbs that change objects which are there.
+CHANGES = ("UPDATE", "REPLACE", "DELETE")
 #: Rows that cannot be sent, of which an error tells the reasons.
 _TOLD = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Guard:
-    """What UPDATE, REPLACE, DELETE and MERGE may do unasked.
-
-    `max_writes` bounds how many objects one statement changes; `unfiltered` permits a missing WHERE, and
-    `irreversible` a COMMIT of what cannot be undone.
-    """
-
-    max_writes: int = 100
-    unfiltered: bool = False
-    irreversible: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,74 +35,6 @@ class Planned:
     call: Call | None
     values: Mapping[str, Json]
     streams: bool = False
-
-
-def check_filter(plan: WritePlan, guard: Guard) -> None:
-    """Stop a change of every object.
-
-    Raises:
-        Guarded: no WHERE, or ON of a MERGE that says nothing of the target, and nobody allowed that.
-    """
-    if plan.unfiltered and not guard.unfiltered:
-        without, add = ("a condition on it", "Name its columns in ON")
-        if plan.verb != "MERGE":
-            without, add = ("WHERE", "Add a WHERE clause")
-        raise Guarded(
-            f"{plan.verb} on {plan.resource.id} without {without} would change every object",
-            place=plan.place,
-            remedy=f"{add}, or allow it with --yes (provider.connect(unfiltered_writes=True)).",
-        )
-
-
-def check_whole(plan: WritePlan, *, truncated: bool) -> None:
-    """Stop a write whose rows were not all found.
-
-    Raises:
-        Guarded: reading was cut off.
-    """
-    if truncated:
-        raise Guarded(
-            f"{plan.verb} on {plan.resource.id} would rest on a list that was cut off",
-            place=plan.place,
-            reason="Nothing was sent: the rows behind max_pages are not known.",
-            remedy="Narrow what is read, or raise max_pages in the manifest's pagination.",
-        )
-
-
-def check_count(plan: WritePlan, guard: Guard, planned: Iterable[Planned]) -> None:
-    """Stop a change of more objects than were meant.
-
-    Raises:
-        Guarded: more objects than the guard lets pass.
-    """
-    count = sum(1 for p in planned if p.action.verb in _CHANGES and p.call is not None)
-    if count > guard.max_writes:
-        narrow = "Narrow ON" if plan.verb == "MERGE" else "Narrow WHERE"
-        raise Guarded(
-            f"{plan.verb} would change {count:,} objects of {plan.resource.id}; the guard is {guard.max_writes:,}",
-            place=plan.place,
-            reason="Nothing was sent.",
-            remedy=f"{narrow}, or raise the guard with --max-writes (provider.connect(max_writes=...)).",
-        )
-
-
-def check_answer(plan: WritePlan, before: Mapping[int, Entry]) -> None:
-    """Stop a query that would read an answer which is not kept.
-
-    Args:
-        before: what the journal knows of rows that an earlier run has done.
-
-    Raises:
-        Guarded: there are such rows.
-    """
-    for entry in before.values():
-        made = f" It has made {entry.id}." if entry.id is not None else ""
-        raise Guarded(
-            f"the query reads the answer of {entry.request}, which an earlier run has sent",
-            place=plan.place,
-            reason=f"The journal says that it is done, and has no answers.{made} Nothing was sent now.",
-            remedy="Put what it has answered in its place, or keep another journal for what is left.",
-        )
 
 
 def calls(
@@ -179,7 +98,7 @@ def _action(plan: WritePlan, row: tuple[object, ...]) -> Action | None:
 
 def _same(action: Action, values: Mapping[str, Json], call: Call) -> object:
     """What two rows may not both write; None where rows cannot be in each other's way."""
-    if action.verb in _CHANGES:
+    if action.verb in CHANGES:
         return call.account, call.path
     if action.unique:
         return tuple(canonical(values.get(p.name)) for p in action.unique)
