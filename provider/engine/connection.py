@@ -44,6 +44,16 @@ if TYPE_CHECKING:
     from provider.rest.tracing import Tracing
 
 
+#: Tables and views that people have made. All databases have apiql's own, whose names begin with underscores.
+_COLUMNS = """
+SELECT table_name, list(column_name ORDER BY column_index)
+FROM duckdb_columns()
+WHERE NOT internal AND table_name NOT LIKE '\\_\\_apiql%' ESCAPE '\\'
+GROUP BY table_name
+ORDER BY table_name
+"""
+
+
 class Connection:
     """Runs SQL over REST resources and over a DuckDB database. One thread at a time may use it.
 
@@ -283,6 +293,16 @@ class Connection:
         self._check_open()
         self._detach()
         self._duck.unregister(name)
+
+    def tables(self) -> dict[str, tuple[str, ...]]:
+        """The tables and views of the database, by name, each with its columns; nothing is sent."""
+        self._check_open()
+        self._detach()
+        try:
+            rows = self._duck.execute(_COLUMNS).fetchall()
+        except duckdb.Error:  # within a transaction that was given up
+            return {}
+        return {name: tuple(columns) for name, columns in rows}
 
     def __repr__(self) -> str:
         return f"<provider.Connection: {'closed' if self._closed else 'open'}>"

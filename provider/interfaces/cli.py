@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from provider import __version__
-from provider.errors import Error
 from provider.interfaces import output
+from provider.interfaces.connecting import catalog_options
 from provider.interfaces.diagnostics import Diagnostics
 from provider.interfaces.journal import journal
 from provider.interfaces.login import login
+from provider.interfaces.query import query
+from provider.interfaces.shell.command import shell
 
 if TYPE_CHECKING:
     from provider.catalog.loader import Catalog
-    from provider.engine.connection import Connection
-    from provider.engine.cursor import Cursor
-    from provider.interfaces.render import Column, Row, Style, Write
-    from provider.rest.tracing import Tracing
-
-_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 pass_diagnostics = click.make_pass_decorator(Diagnostics)
 
@@ -35,88 +31,33 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stdin.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", newline="\n")  # type: ignore[union-attr]
-    diagnostics = Diagnostics(sys.stderr, os.environ)
+    diagnostics = Diagnostics(sys.stderr, os.environ, sys.stdin)
     sys.exit(
         diagnostics.exit_code(lambda: cli.main(arguments, prog_name="apiql", obj=diagnostics, standalone_mode=False))
     )
 
 
-class _Pairs(click.ParamType[tuple[str, str]]):
-    """NAME=VALUE."""
+class _Commands(click.Group):
+    """The commands, of which the shell is meant where an option of its own stands in place of a name."""
 
-    def __init__(self, name: str, metavar: str) -> None:
-        self.name = name
-        self._metavar = metavar
-
-    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
-        return self._metavar
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
-        name, equals, rest = str(value).partition("=")
-        if not equals or not name:
-            self.fail(f"{value!r} is not {self._metavar}", param, ctx)
-        return name, rest
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        return super().resolve_command(ctx, ["shell", *args] if args[0].startswith("-") else args)
 
 
-class _Parameter(_Pairs):
-    """NAME=VALUE, where @FILE stands for the text of a file and @@ for a plain @."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
-        name, text = super().convert(value, param, ctx)
-        if text.startswith("@@"):
-            return name, text[1:]
-        if text.startswith("@"):
-            try:
-                return name, Path(text[1:]).read_text(encoding="utf-8")
-            except (OSError, UnicodeDecodeError) as e:
-                self.fail(f"cannot read {text[1:]}: {e}", param, ctx)
-        return name, text
-
-
-class _Account(click.ParamType[tuple[str, str, str]]):
-    """PROVIDER.NAME[=PREFIX], as provider, name and prefix."""
-
-    name = "account"
-
-    def get_metavar(self, param: click.Parameter, ctx: click.Context) -> str:
-        return "PROVIDER.NAME[=PREFIX]"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str, str]:
-        from provider.catalog.accounts import prefix_of
-
-        named, equals, prefix = str(value).partition("=")
-        provider, _, account = named.partition(".")
-        if not provider or not account or (equals and not prefix):
-            self.fail(f"{value!r} is not PROVIDER.NAME or PROVIDER.NAME=PREFIX", param, ctx)
-        return provider, account, prefix or prefix_of(account)
-
-
-def _catalog_options(command: _Command) -> _Command:
-    """The options that say which manifests there are."""
-    manifests = click.option(
-        "--manifests",
-        multiple=True,
-        type=click.Path(exists=True, path_type=Path),
-        metavar="PATH",
-        help="Folder or file of manifests beside the bundled ones. Repeatable.",
-    )
-    versions = click.option(
-        "--api-version",
-        "versions",
-        multiple=True,
-        type=_Pairs("version", "NAME=VERSION"),
-        help="API version of a provider or of provider.service. Repeatable.",
-    )
-    return manifests(versions(command))
-
-
-@click.group(invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Commands,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "ignore_unknown_options": True},
+)
 @click.version_option(__version__, message="apiql %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of an internal error.")
 @click.pass_context
 def cli(ctx: click.Context, debug: bool) -> None:
     """SQL for REST APIs.
 
+    Without a command, or with options of `apiql shell`, it is the interactive shell.
     Data goes to stdout, everything else to stderr.
 
     \b
@@ -125,387 +66,11 @@ def cli(ctx: click.Context, debug: bool) -> None:
     """
     ctx.ensure_object(Diagnostics).debug = debug
     if ctx.invoked_subcommand is None:
-        with output.stdout() as write:
-            write(ctx.get_help() + "\n")
+        ctx.invoke(shell)
 
 
-@cli.command()
-@click.argument("sql", required=False)
-@click.option("-f", "--file", "script", type=click.File(encoding="utf-8"), help="Read the SQL from a file; - is stdin.")
-@output.format_option
-@click.option(
-    "-p",
-    "--param",
-    "parameters",
-    multiple=True,
-    type=_Parameter("parameter", "NAME=VALUE"),
-    help="Fill {{ NAME }} and $NAME. NAME=@FILE reads a file; @@ at the start is a plain @. Repeatable.",
-)
-@click.option("--dry-run", is_flag=True, help="Print the plan and the requests of writes; write nothing.")
-@click.option("--yes", is_flag=True, help="Allow UPDATE and DELETE without WHERE, and COMMIT of what cannot be undone.")
-@click.option(
-    "--max-writes",
-    type=click.IntRange(min=0),
-    default=100,
-    show_default=True,
-    metavar="N",
-    help="Objects that one UPDATE or DELETE may change.",
-)
-@click.option(
-    "--on-error",
-    type=click.Choice(("stop", "continue")),
-    default="stop",
-    show_default=True,
-    help="What a write does with the rows that are left when one fails.",
-)
-@click.option(
-    "--resume",
-    type=click.Path(dir_okay=False),
-    metavar="FILE",
-    help="Keep a journal of writes, and leave out what it calls done.",
-)
-@click.option(
-    "--last-writes",
-    type=click.File("w", encoding="utf-8", lazy=False),
-    metavar="FILE",
-    help="Write apiql.last_writes to a CSV file at the end, also after an error: what became of each row.",
-)
-@click.option("--database", default=":memory:", metavar="FILE", help="DuckDB file for tables and views.")
-@_catalog_options
-@click.option(
-    "--base-url",
-    "base_urls",
-    multiple=True,
-    type=_Pairs("base_url", "PROVIDER=URL"),
-    help="Where a provider answers. Repeatable.",
-)
-@click.option(
-    "--account",
-    "accounts",
-    multiple=True,
-    type=_Account(),
-    help="An account of a provider, whose variables are those of the environment that begin with PREFIX "
-    "(default: the name, as in WORK_). Repeatable.",
-)
-@click.option("--allow-plain-http", is_flag=True, help="Permit http:// to other machines; credentials travel in clear.")
-@click.option(
-    "--cache",
-    default="off",
-    show_default=True,
-    metavar="TIME",
-    help="How long an answer may be used again, such as 5m; on is as long as manifests say.",
-)
-@click.option(
-    "--max-concurrency",
-    type=click.IntRange(min=1),
-    default=16,
-    show_default=True,
-    help="Requests in flight, per provider.",
-)
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    default=60.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="Wait for an answer to begin, and between two parts of it.",
-)
-@click.option("-v", "--verbose", count=True, help="Show each request on stderr; -vv: with its headers.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress and no remarks on stderr, only warnings and errors.")
-@click.option(
-    "--har",
-    type=click.Path(dir_okay=False),
-    metavar="FILE",
-    help="Write requests and answers to a HAR file, without credentials and with the first MiB of each body.",
-)
-@click.option(
-    "--record",
-    type=click.Path(dir_okay=False),
-    metavar="FILE",
-    help="Write a HAR file with whole bodies, for --replay.",
-)
-@click.option(
-    "--replay",
-    type=click.Path(exists=True, dir_okay=False),
-    metavar="FILE",
-    help="Let a recording answer; nothing is sent, and no credentials are needed.",
-)
-@click.option("--no-header", is_flag=True, help="No line of names: csv and table.")
-@click.option("--null", metavar="TEXT", help="What stands for NULL: csv (nothing), table and markdown (NULL).")
-@click.option(
-    "--max-width",
-    type=click.IntRange(min=0),
-    metavar="N",
-    help=f"Cut longer values of a table; 0 does not. Default: {output.TERMINAL_WIDTH} on a terminal, otherwise 0.",
-)
-@pass_diagnostics
-def query(
-    diagnostics: Diagnostics,
-    sql: str | None,
-    script: Any,
-    format_name: str,
-    parameters: tuple[tuple[str, str], ...],
-    dry_run: bool,
-    yes: bool,
-    max_writes: int,
-    on_error: Literal["stop", "continue"],
-    resume: str | None,
-    last_writes: TextIO | None,
-    database: str,
-    manifests: tuple[Path, ...],
-    versions: tuple[tuple[str, str], ...],
-    base_urls: tuple[tuple[str, str], ...],
-    accounts: tuple[tuple[str, str, str], ...],
-    allow_plain_http: bool,
-    cache: str,
-    max_concurrency: int,
-    timeout: float,
-    verbose: int,
-    quiet: bool,
-    har: str | None,
-    record: str | None,
-    replay: str | None,
-    no_header: bool,
-    null: str | None,
-    max_width: int | None,
-) -> None:
-    """Run SQL and print the rows.
-
-    SQL is one statement or several, divided by semicolons and run in order; - reads it from stdin. The first
-    statement that fails ends the script.
-    """
-    if (sql is None) == (script is None):
-        raise click.UsageError("give the SQL, or -f FILE")
-    try:
-        text = script.read() if script is not None else sys.stdin.read() if sql == "-" else str(sql)
-    except UnicodeDecodeError as e:
-        raise click.UsageError(f"the SQL is not UTF-8: {e}") from None
-
-    import provider
-    from provider.interfaces.render import Style
-    from provider.sql.scanner import fill, spans
-
-    diagnostics.quiet = quiet
-    values = dict(parameters)
-    width = 0
-    if max_width is None:
-        max_width, width = output.widths()
-    style = Style(header=not no_header, null=null, max_width=max_width, width=width)
-    script = fill(text, values)
-    # Line ends in front of a statement keep its lines' numbers in the script.
-    found = ["\n" * script.count("\n", 0, start) + script[start:end] for start, end in spans(script)]
-    if not found:
-        raise click.UsageError("there is no statement")
-    connection = provider.connect(
-        database,
-        manifests=manifests,
-        base_urls=dict(base_urls),
-        versions=dict(versions),
-        accounts=_accounts(accounts, manifests),
-        allow_plain_http=allow_plain_http,
-        cache=cache,
-        max_concurrency=max_concurrency,
-        timeout=timeout,
-        max_writes=max_writes,
-        unfiltered_writes=yes,
-        irreversible_writes=yes,
-        on_error=on_error,
-        resume=resume,
-        progress=diagnostics.progress if diagnostics.shows_progress else None,
-        waiting=diagnostics.waiting,
-        trace=diagnostics.exchange if verbose else None,
-        wire=diagnostics.wire if verbose > 1 else None,
-        tracing=_tracing(),
-        har=har,
-        record=record,
-        replay=replay,
-    )
-    with connection, output.stdout() as write:
-        session = _Session(connection, diagnostics, write, format_name, style, keeps=last_writes is None)
-        try:
-            for number, statement in enumerate(found, 1):
-                try:
-                    if dry_run:
-                        session.preview(statement, values)
-                    else:
-                        session.run(statement, values)
-                except provider.Error:
-                    if len(found) > 1:
-                        diagnostics.note(f"statement {number} of {len(found)} failed:")
-                    raise
-        finally:
-            session.end()
-            if last_writes is not None:
-                session.account(last_writes)
-
-
-def _tracing() -> Tracing | None:
-    """What makes spans where OpenTelemetry is set up in this process already, as `opentelemetry-instrument` does."""
-    trace = sys.modules.get("opentelemetry.trace")
-    is_set_up = trace is not None and not isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider)
-    if not is_set_up:
-        return None
-    import provider
-
-    return provider.Tracing()
-
-
-def _accounts(named: Sequence[tuple[str, str, str]], manifests: Sequence[Path]) -> dict[str, dict[str, dict[str, str]]]:
-    """The accounts that options name, with their variables of the environment."""
-    if not named:
-        return {}
-    from provider.catalog.accounts import from_environment
-    from provider.catalog.loader import Catalog
-
-    return from_environment(named, os.environ, Catalog(manifests))
-
-
-class _Session:
-    """Runs statements and prints what they give.
-
-    Args:
-        keeps: whether a way back that is too long for an error is kept in a file, since nothing else keeps it.
-    """
-
-    def __init__(
-        self,
-        connection: Connection,
-        diagnostics: Diagnostics,
-        write: Write,
-        format_name: str,
-        style: Style,
-        *,
-        keeps: bool,
-    ) -> None:
-        from provider.interfaces import render
-
-        self._connection = connection
-        self._diagnostics = diagnostics
-        self._write = write
-        self._render = render.FORMATS[format_name]
-        self._is_for_people = format_name == "table"
-        # Tables of several statements are divided for the eye; formats for machines have nothing between them.
-        self._gap = "\n" if format_name in ("table", "markdown") else ""
-        self._style = style
-        self._keeps = keeps
-        self._printed = False
-
-    def preview(self, statement: str, values: Mapping[str, str]) -> None:
-        self._divide()
-        self._write(self._connection.dry_run(statement, values).rstrip("\n") + "\n")
-
-    def run(self, statement: str, values: Mapping[str, str]) -> None:
-        cursor = self._connection.cursor()
-        try:
-            cursor.execute(statement, values)
-        except Error as error:
-            self._keep(error, cursor)
-            raise
-        if cursor.description is None:
-            self._diagnostics.note(cursor.message)
-            return
-        self._divide()
-        if cursor.is_text:
-            self._print_text(cursor)
-        elif cursor.is_lines and self._is_for_people:
-            self._print_lines(cursor)
-        else:
-            self._print(cursor)
-
-    def end(self) -> None:
-        """Give up a transaction that the script did not end."""
-        if self._connection.in_transaction:
-            message = self._connection.execute("ROLLBACK").message
-            self._diagnostics.warning(f"the script ended within a transaction: {message}")
-
-    def account(self, file: IO[str]) -> None:
-        """Write down what became of each row of the last write."""
-        from provider.interfaces.render import Style, csv
-
-        cursor = self._connection.execute("SELECT * FROM apiql.last_writes")
-        csv(_columns(cursor), _batches(cursor), file.write, Style())
-        file.flush()
-
-    def _keep(self, error: Error, cursor: Cursor) -> None:
-        """Put the way back into a file where the error has only a part of it: the tables end with the command."""
-        from tempfile import NamedTemporaryFile
-
-        from provider.engine.undoing import LISTED
-
-        if self._keeps and sum(1 for row in cursor.report.writes if row.inverse is not None) > LISTED:
-            with NamedTemporaryFile(
-                "w", encoding="utf-8", prefix="apiql-last-writes-", suffix=".csv", delete=False
-            ) as file:
-                self.account(file)
-            error.remedy += f"\nFor this command it is kept in {file.name}"
-
-    def _print_text(self, cursor: Cursor) -> None:
-        """A text in pieces, as it comes; and what became of the operation that wrote it."""
-        end = ""
-        try:
-            for rows in _batches(cursor):
-                text = "".join(piece for (piece,) in rows)
-                self._write(text)
-                end = text[-1:] or end
-        finally:
-            if end not in ("", "\n"):
-                self._write("\n")
-            output.flush()
-        self._diagnostics.note(cursor.message)
-
-    def _print_lines(self, cursor: Cursor) -> None:
-        """A plan or a statement, whole: to be read, or copied, without a box."""
-        for rows in _batches(cursor):
-            self._write("".join(f"{str(row[-1]).rstrip()}\n" for row in rows))
-
-    def _print(self, cursor: Cursor) -> None:
-        written = self._render(_columns(cursor), _batches(cursor), self._write, self._style)
-        requests = cursor.report.requests
-        sent = f", {_count(requests, 'request')}" if requests else ""
-        gap = "\n" if "\n" in cursor.message else " "
-        done = cursor.message + gap if cursor.message else ""
-        self._diagnostics.note(f"{done}({_count(written.rows, 'row')}{sent})")
-        if written.cut:
-            fitted = f" or to fit {self._style.width} columns" if self._style.width else ""
-            self._diagnostics.note(
-                f"{_count(written.cut, 'value')} cut at {self._style.max_width} characters{fitted};"
-                " --max-width 0 shows all"
-            )
-        for scan in cursor.report.scans:
-            for field, count in scan.bad_values.items():
-                self._diagnostics.warning(f"{_count(count, 'value')} of {scan.resource}.{field} did not fit: NULL")
-        if cursor.report.truncated:
-            ended = "; ".join(f"{s.resource}: {s.ended}" for s in cursor.report.scans if s.ended != "complete")
-            one_page = "EXEC gives one page of a list, and there are more; SELECT reads them all"
-            why = f"a limit ended the reading ({ended})" if ended else one_page
-            self._diagnostics.warning(f"rows are missing: {why}")
-
-    def _divide(self) -> None:
-        if self._printed:
-            self._write(self._gap)
-        self._printed = True
-
-
-def _columns(cursor: Cursor) -> list[Column]:
-    from provider.interfaces.render import Column
-
-    return [Column(d[0], d[1]) for d in cursor.description or ()]
-
-
-def _batches(cursor: Cursor) -> Iterator[list[Row]]:
-    """The rows in batches, of which there is at least one; what is written is seen while the next one is waited for."""
-    from provider.interfaces.render import BATCH
-
-    output.flush()
-    yield cursor.fetchmany(BATCH)
-    output.flush()
-    while rows := cursor.fetchmany(BATCH):
-        yield rows
-        output.flush()
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+cli.add_command(query)
+cli.add_command(shell)
 
 
 @cli.command()
@@ -573,6 +138,7 @@ def check(diagnostics: Diagnostics, paths: tuple[Path, ...]) -> None:
     PATH is a folder of providers, one provider's folder, or a file. Mistakes are told on stderr, for all paths.
     """
     from provider.catalog import loader
+    from provider.errors import Error
 
     failure: Error | None = None
     with output.stdout() as write:
@@ -589,7 +155,7 @@ def check(diagnostics: Diagnostics, paths: tuple[Path, ...]) -> None:
 
 @manifest.command()
 @click.argument("name", required=False)
-@_catalog_options
+@catalog_options
 def docs(name: str | None, manifests: tuple[Path, ...], versions: tuple[tuple[str, str], ...]) -> None:
     """Print the documentation of a resource as Markdown.
 

@@ -16,6 +16,7 @@ from provider.interfaces.values import visible_lines
 from provider.interfaces.words import AFTER, cut, heads, request_line, words
 
 if TYPE_CHECKING:
+    from provider.engine.guard import Question
     from provider.engine.progress import Progress
     from provider.rest.har import Entry
     from provider.rest.request import Exchange
@@ -31,15 +32,21 @@ class Diagnostics:
     Args:
         stream: stderr. Colour and progress are written to a terminal only.
         environ: NO_COLOR, TERM and CI are looked up here.
+        answers: where a person answers questions: stdin. They are asked on a terminal only.
     """
 
-    def __init__(self, stream: TextIO, environ: Mapping[str, str]) -> None:
+    def __init__(self, stream: TextIO, environ: Mapping[str, str], answers: TextIO | None = None) -> None:
         self._stream = stream
+        self._answers = answers
         self._terminal = stream.isatty()
         moves = self._terminal and environ.get("TERM") != "dumb"
-        self._colour = moves and not environ.get("NO_COLOR")
+        #: Whether there may be colour.
+        self.colour = moves and not environ.get("NO_COLOR")
         # What runs a build may say that it is a terminal; nobody looks at it, and all of it is kept.
         self._person = moves and not environ.get("CI")
+        #: Whether there is a person who can be asked.
+        self.can_ask = self._terminal and answers is not None and answers.isatty() and not environ.get("CI")
+        self._asking = False
         self._lock = threading.Lock()
         self._line = ""
         self._waits_for = ""
@@ -85,7 +92,7 @@ class Diagnostics:
         elif progress.seconds >= AFTER:
             line = cut(visible_lines(words(progress)), self._columns() - 1)
             with self._lock:
-                if line != self._line:
+                if line != self._line and not self._asking:
                     self._stream.write(_CLEAR_LINE + line)
                     self._stream.flush()
                     self._line = line
@@ -100,6 +107,31 @@ class Diagnostics:
         if not self.shows_progress and (state != self._waits_for or now - self._told_at >= _WAITING_PAUSE):
             self._waits_for, self._told_at = state, now
             self.note(text)
+
+    def confirm(self, question: Question) -> bool:
+        """Ask a person; no, unless they say yes. Only where `can_ask`."""
+        assert self._answers is not None
+        with self._lock:
+            self._asking = True
+        try:
+            self._print(visible_lines(str(question)))
+            self.ask("Go on? [y/N] ")
+            answer = ""
+            try:
+                answer = self._answers.readline()
+            finally:
+                if not answer.endswith("\n"):  # what follows has a line of its own
+                    self._print("")
+        finally:
+            self._asking = False
+        return answer.strip().lower() in ("y", "yes")
+
+    def ask(self, text: str) -> None:
+        """Write what stands in front of an answer."""
+        with self._lock:
+            self._clear()
+            self._stream.write(text)
+            self._stream.flush()
 
     def clear(self) -> None:
         """Take the progress line away."""
@@ -143,7 +175,7 @@ class Diagnostics:
             return 80
 
     def _painted(self, text: str, code: str) -> str:
-        return f"\x1b[{code}m{text}\x1b[0m" if self._colour else text
+        return f"\x1b[{code}m{text}\x1b[0m" if self.colour else text
 
     def _print(self, text: str) -> None:
         with self._lock:

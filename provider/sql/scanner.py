@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from provider.errors import BindError, Place, did_you_mean
 
+#: `open` opens a text, a name or a comment that nothing closes.
 _LEXEMES = re.compile(
     r"""
       (?P<string>[eE]'(?:\\.|''|[^'\\])*'|'(?:''|[^'])*')
@@ -18,14 +19,16 @@ _LEXEMES = re.compile(
     | (?P<question>\?)
     | (?P<parameter>(?<!\$)\$(?:[A-Za-z_]\w*|\d+))(?![\w$])
     | (?P<semicolon>;)
+    | (?P<open>(?<!\w)[eE]'|['"]|/\*|\$[A-Za-z_]*\$)
     """,
     re.VERBOSE | re.DOTALL,
 )
-#: What opens a text, a name or a comment that nothing closes.
-_UNCLOSED = re.compile(r"""['"]|/\*|\$[A-Za-z_]*\$""")
 #: What SET gives may be a bare word.
 _SETTING = re.compile(r"(SET\s(?:(?:SESSION|LOCAL|GLOBAL)\s)?[\w.]+\s?(?:=|TO\s)).*", re.IGNORECASE)
 _NUMBER = re.compile(r'(?P<name>"(?:""|[^"])*"|\$?[A-Za-z_]\w*)|\d[\w.]*')
+_WORD = re.compile(r"\w+")
+#: Lexemes that are painted alike.
+_KINDS = {"dollar": "string", "blank": "parameter", "question": "parameter"}
 _BLANK = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}")
 
 
@@ -118,6 +121,64 @@ def spans(script: str) -> Iterator[tuple[int, int]]:
     yield from _trimmed(script, start, len(script))
 
 
+def numbered(script: str, line: int = 1) -> Iterator[str]:
+    """As `statements`, each behind as many line feeds as it takes for its lines to have their number in the script.
+
+    Args:
+        line: the number of the script's first line.
+    """
+    for start, end in spans(script):
+        yield "\n" * (line - 1 + script.count("\n", 0, start)) + script[start:end]
+
+
+def finished(script: str) -> int:
+    """Where the last statement ends that has its semicolon: behind that. 0 when there is none.
+
+    Semicolons in strings, quoted names and comments count for nothing, also where these are still open.
+    """
+    end = 0
+    for m in _LEXEMES.finditer(script):
+        if m["open"]:
+            break
+        if m["semicolon"]:
+            end = m.end()
+    return end
+
+
+def is_open(text: str) -> bool:
+    """Whether a text ends within a string, a quoted name or a comment."""
+    last = None
+    for last in _LEXEMES.finditer(text):
+        if last["open"]:
+            return True
+    return last is not None and last.end() == len(text) and last[0].startswith("--")
+
+
+def words(text: str) -> Iterator[tuple[str, int, int]]:
+    """What a text is made of, for whoever paints it: (kind, start, end) of what stands between blanks and signs.
+
+    The kinds are string, name (a quoted one), comment, parameter, number and word. What is still open goes on to the
+    end.
+    """
+    at = 0
+    for m in _LEXEMES.finditer(text):
+        if m["semicolon"]:
+            continue
+        yield from _plain(text, at, m.start())
+        if m["open"]:
+            kind = {"/*": "comment", '"': "name"}.get(m["open"], "string")
+            yield kind, m.start(), len(text)
+            return
+        yield _KINDS.get(m.lastgroup or "", m.lastgroup or ""), m.start(), m.end()
+        at = m.end()
+    yield from _plain(text, at, len(text))
+
+
+def _plain(text: str, start: int, end: int) -> Iterator[tuple[str, int, int]]:
+    for m in _WORD.finditer(text, start, end):
+        yield "number" if m[0][0].isdecimal() else "word", m.start(), m.end()
+
+
 def _trimmed(script: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     part = script[start:end]
     if bare(part):
@@ -145,12 +206,10 @@ def without_values(sql: str) -> str:
     parts, at = [], 0
     for m in _LEXEMES.finditer(sql):
         parts += [sql[at : m.start()], m[0] if m.lastgroup in kept else " " if m["comment"] else "?"]
-        at = m.end()
-    parts += [sql[at:], ""]
-    for n, between in enumerate(parts[::2]):
-        if (unclosed := _UNCLOSED.search(between)) is not None:
-            parts[2 * n :] = [between[: unclosed.start()], "?"]
+        at = len(sql) if m["open"] else m.end()
+        if m["open"]:
             break
+    parts.append(sql[at:])
     text = " ".join(_NUMBER.sub(lambda m: m["name"] or "?", "".join(parts)).split())
     return _SETTING.sub(r"\1 ?", text)
 

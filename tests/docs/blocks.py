@@ -18,11 +18,13 @@ import yaml
 import provider
 from provider.sql.scanner import statements
 from tests.docs.world import World, shown
+from tests.terminal import Terminal
 
 ROOT = Path(__file__).parents[2]
 _BLOCK = re.compile(r"^(<!-- not run: (?P<reason>.+?) -->\n)?```(?P<info>[^\n]*)\n(?P<text>.*?)^```$", re.M | re.S)
 #: How a page's blocks write the emulator's address.
 _WRITTEN = "127.0.0.1:8089"
+_PROMPT = re.compile(r"apiql[-=]\*?> |Go on\? \[y/N\] ")
 _APIQL = (sys.executable, "-m", "provider")
 _ENVIRON = {**os.environ, "PYTHONPATH": str(ROOT)}
 
@@ -69,7 +71,7 @@ def blocks(page: Path) -> list[Block]:
                 info=info,
                 text=m["text"],
                 reason=m["reason"] or "",
-                said=m.span("text") if info == ("console",) else said if prints else None,
+                said=m.span("text") if info in (("console",), ("session",)) else said if prints else None,
             )
         )
     return listed
@@ -100,6 +102,8 @@ class Runner:
                 return self._python(block)
             case "console":
                 return "".join(self._command(*c) for c in commands(block.text))
+            case "session":
+                return self._typed(block)
             case "yaml":
                 list(yaml.safe_load_all(block.text))
             case "text" | "":
@@ -153,6 +157,19 @@ class Runner:
             case _:
                 raise AssertionError(f"nothing runs {command!r}")
         return "$ " + command.replace("\n", "\n> ") + "\n" + (found if printed else "")
+
+    def _typed(self, block: Block) -> str:
+        """What a terminal shows of a session in the shell in which the answers to the page's prompts are typed."""
+        environ = self.world.environ | {"TERM": "dumb", "XDG_STATE_HOME": str(self.world.files)}
+        with Terminal(environ=environ) as terminal:
+            greeting = terminal.until(_PROMPT.pattern)
+            for line in block.text.splitlines():
+                if (prompt := _PROMPT.match(line)) is not None:
+                    terminal.type(self.world.named_to_real(line[prompt.end() :]) + "\n")
+                    terminal.until(_PROMPT.pattern)
+            first = len(greeting) - len(_PROMPT.findall(greeting)[-1])
+            shown = terminal.text[first:].removesuffix(_PROMPT.findall(terminal.text)[-1])
+        return self.world.real_to_named("".join(f"{line.rstrip()}\n" for line in shown.splitlines()))
 
     def _apiql(self, arguments: list[str]) -> str:
         """What the command prints, on both streams."""

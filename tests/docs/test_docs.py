@@ -2,9 +2,10 @@
 
 A `sql` block runs on the support desk (tests/docs/world.py), a `python` block is executed, the `apiql` and `make`
 commands of a `console` block are run or looked up, `yaml` is loaded. The `text` block right behind a block is what it
-prints, and `--update-snapshots` writes it; `sql error` is a block whose statements fail. `<!-- not run: why -->`
-above a block leaves it out, and `<!-- emulator: empty -->` at the top of a page gives it a new emulator instead of
-the support desk; with `<!-- clock: running -->` time goes on there.
+prints, and `--update-snapshots` writes it; `sql error` is a block whose statements fail. A `session` block is typed
+into the shell, what stands behind its prompts line by line. `<!-- not run: why -->` above a block leaves it out, and
+`<!-- emulator: empty -->` at the top of a page gives it a new emulator instead of the support desk; with
+`<!-- clock: running -->` time goes on there.
 """
 
 from __future__ import annotations

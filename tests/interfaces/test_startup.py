@@ -10,7 +10,19 @@ import pytest
 
 from .conftest import ROOT
 
-HEAVY = {"duckdb", "sqlglot", "pydantic", "yaml", "httpx", "aiohttp", "asyncio", "uvicorn", "starlette", "ssl"}
+HEAVY = {
+    "duckdb",
+    "sqlglot",
+    "pydantic",
+    "yaml",
+    "httpx",
+    "aiohttp",
+    "asyncio",
+    "uvicorn",
+    "starlette",
+    "ssl",
+    "prompt_toolkit",
+}
 SCRIPT = """
 import json, sys
 from provider.interfaces.cli import main
@@ -23,7 +35,8 @@ print(json.dumps(sorted({name.split(".")[0] for name in sys.modules})))
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--version"], ["--help"], ["query", "--help"], ["manifest", "--help"], ["demo", "--help"], []]
+    "arguments",
+    [["--version"], ["--help"], ["query", "--help"], ["manifest", "--help"], ["demo", "--help"], ["shell", "--help"]],
 )
 def test_help_and_version_load_nothing_heavy(arguments: list[str]) -> None:
     done = subprocess.run(
@@ -46,3 +59,16 @@ def test_a_query_that_needs_no_plan_loads_nothing_that_plans() -> None:
     loaded = set(json.loads(done.stdout.splitlines()[-1]))
     assert "duckdb" in loaded
     assert ((HEAVY | {"msgspec"}) - {"duckdb"}) & loaded == set()
+
+
+def test_a_script_for_the_shell_loads_no_line_editor() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        input="SELECT 1;\nSELECT 2;\n",
+        timeout=60,
+        check=True,
+    )
+    assert "prompt_toolkit" not in json.loads(done.stdout.splitlines()[-1])

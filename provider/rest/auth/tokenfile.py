@@ -34,8 +34,13 @@ def place(owner: str, named: str | None, environ: Mapping[str, str]) -> Path:
     folder = environ.get("APIQL_TOKENS")
     if folder:
         return Path(folder).expanduser() / f"{owner.replace('/', '.')}.json"
+    return state_folder(environ) / "tokens" / f"{owner.replace('/', '.')}.json"
+
+
+def state_folder(environ: Mapping[str, str]) -> Path:
+    """The folder of what ApiQL keeps for a person: `apiql` below XDG_STATE_HOME."""
     state = environ.get("XDG_STATE_HOME") or environ.get("LOCALAPPDATA") or "~/.local/state"
-    return Path(state).expanduser() / "apiql" / "tokens" / f"{owner.replace('/', '.')}.json"
+    return Path(state).expanduser() / "apiql"
 
 
 class TokenFile:
