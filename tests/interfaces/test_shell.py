@@ -125,6 +125,7 @@ def test_ctrl_c_drops_a_line_and_cancels_a_statement_alone(shell: Open) -> None:
         asked = len(slow.requests)
         assert "| 2 |" in terminal.run("SELECT 2;")
         assert len(slow.requests) == asked < 500
+        # Nor is one lost that comes while the line editor leaves, just behind the Enter.
         terminal.type("SELECT count(*) FROM range(10000000) a(x), range(100000) b(y) WHERE x + y = -1;\n")
         terminal.until_it_runs()
         terminal.type("\x03")

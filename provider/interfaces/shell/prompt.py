@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
@@ -57,6 +58,7 @@ class Prompt:
         diagnostics: Diagnostics,
     ) -> None:
         self._prompt = prompt
+        self._diagnostics = diagnostics
         self._session: PromptSession[str] = PromptSession(
             completer=_Names(connection),
             complete_while_typing=False,
@@ -72,8 +74,19 @@ class Prompt:
         )
 
     def read(self) -> Input:
-        """What is typed next."""
-        return Input(self._session.prompt([("class:prompt", self._prompt(False))]))
+        """What is typed next; see `Reader`."""
+        # In the editor Ctrl-C is a key. While it comes and goes it is a signal, which its own handler, or asyncio's,
+        # would lose: the one that was meant for the statement behind the Enter.
+        interrupted: list[bool] = []
+        before = signal.signal(signal.SIGINT, lambda *_: interrupted.append(True))
+        try:
+            text = self._session.prompt([("class:prompt", self._prompt(False))], handle_sigint=False)
+        finally:
+            signal.signal(signal.SIGINT, before)
+        if interrupted:
+            self._diagnostics.ask("\n")
+            raise KeyboardInterrupt
+        return Input(text)
 
 
 def _history(environ: Mapping[str, str], diagnostics: Diagnostics) -> History:
