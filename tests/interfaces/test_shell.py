@@ -205,8 +205,10 @@ def test_results_fit_the_terminal_and_commands_change_how_they_look(shell: Open,
     assert "\\pset max_width 0 shows all" in terminal.text
     terminal.run("\\x")
     assert "a | 1\nb | 2\n" in terminal.run("SELECT 1 AS a, 2 AS b;")
-    terminal.run("\\pset format csv")
-    terminal.run("\\timing on")
+    # As it is pasted: lines that are commands among statements.
+    assert "csv\na\n5\n" in terminal.run("\x1b[200~\\pset format csv\nSELECT 5 AS a;\n\\timing on\x1b[201~").replace(
+        "format: ", ""
+    )
     told = terminal.run("SELECT 1 AS a, 2 AS b;")
     assert "a,b\n1,2\n" in told
     assert re.search(r"Time: [\d,]+\.\d ms", told)

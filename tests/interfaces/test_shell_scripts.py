@@ -13,8 +13,7 @@ from .conftest import Api, Run
 
 
 def read_all(text: str) -> list[Input]:
-    lines = iter(text.splitlines(keepends=True))
-    reader, found = LineReader(lambda _: next(lines, "")), []
+    reader, found = LineReader.of(text), []
     while True:
         try:
             found.append(reader.read())
@@ -162,6 +161,9 @@ def test_inputs_are_whole_statements_with_the_line_that_they_begin_on() -> None:
         ("exit", True),
         ("Quit;", True),
         ("SELECT\nexit", False),
+        ("\\x\n\\timing", True),
+        ("\\x\nSELECT 1", False),
+        ("\\x\nSELECT ';\n1';\n\\x", True),
     ],
 )
 def test_what_enter_runs(text: str, complete: bool) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -41,8 +42,12 @@ def command_of(text: str) -> str | None:
 
 
 def is_complete(text: str) -> bool:
-    """Whether a text can be run as it stands: nothing follows the last semicolon, or it is a command."""
-    return command_of(text) is not None or not bare(text[finished(text) :])
+    """Whether a text can be run as it stands: nothing follows its last semicolon or its last command."""
+    reader, last = LineReader.of(text), ""
+    with suppress(EOFError):
+        while True:
+            last = reader.read().text
+    return command_of(last) is not None or not bare(last[finished(last) :])
 
 
 class LineReader:
@@ -56,6 +61,12 @@ class LineReader:
         self._read_line = read_line
         self._pending: list[str] = []
         self._line = 1
+
+    @classmethod
+    def of(cls, text: str) -> LineReader:
+        """The inputs of a text."""
+        lines = iter(text.splitlines(keepends=True))
+        return cls(lambda _: next(lines, ""))
 
     def read(self) -> Input:
         """The next input; at the end of the lines that is what is left, without its semicolon."""

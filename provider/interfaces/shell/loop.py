@@ -148,10 +148,10 @@ class Shell:
         return line
 
     def _attempt(self, text: str) -> None:
-        """Run an input, and leave where nobody reads stdout any more."""
+        """Run what was typed, which may be several inputs, and leave where nobody reads stdout any more."""
         self._printer.begin()
         try:
-            self.run(text)
+            self.run_script(LineReader.of(text))
         except BrokenPipeError:
             self.leave()
 
