@@ -56,7 +56,8 @@ def _quit(shell: Shell, _: Sequence[str]) -> None:
 def _help(shell: Shell, _: Sequence[str]) -> None:
     width = max(len(c.usage) for c in COMMANDS)
     lines = [f"{c.usage.ljust(width)}  {c.help}" for c in COMMANDS]
-    lines.append(f"{'exit, quit, help'.ljust(width)}  As \\q and \\?.")
+    lines.append(f"{'exit, quit, help'.ljust(width)}  The same as \\q and \\?.")
+    lines.append(f"The formats are {', '.join(FORMATS)}.")
     shell.write("A statement ends with a semicolon. Besides, there are these commands:\n" + "\n".join(lines) + "\n")
 
 
@@ -88,7 +89,8 @@ def _set(shell: Shell, arguments: Sequence[str]) -> None:
     match arguments:
         case []:
             pass
-        case ["format", name]:
+        case ["format", *names]:
+            name = names[0] if names else FORMATS[0]
             if name not in FORMATS:
                 raise ProgrammingError(f'there is no format "{name}"', remedy=did_you_mean(name, FORMATS))
             layout.format_name = name
@@ -126,23 +128,9 @@ def _switched(name: str, arguments: Sequence[str], now: bool) -> bool:
 COMMANDS = (
     Command("\\q", "", "Quit; Ctrl-D does, too.", _quit),
     Command("\\?", "", "List the commands.", _help),
-    Command(
-        "\\d",
-        "[NAME]",
-        "Describe a provider, service, resource or table; without NAME list what there is.",
-        _describe,
-        0,
-        1,
-    ),
-    Command("\\i", "FILE", "Run the statements of a file. The first that fails ends it.", _include, 1, 1),
-    Command(
-        "\\pset",
-        "[format | null | max_width [VALUE]]",
-        f"Set how results look; formats: {', '.join(FORMATS)}.",
-        _set,
-        0,
-        2,
-    ),
+    Command("\\d", "[NAME]", "Describe a provider, service, resource or table.", _describe, 0, 1),
+    Command("\\i", "FILE", "Run the statements of a file, up to the first that fails.", _include, 1, 1),
+    Command("\\pset", "[NAME [VALUE]]", "Set format, null or max_width, or their defaults.", _set, 0, 2),
     Command("\\timing", "[on | off]", "Tell the time that each statement takes.", _time, 0, 1),
     Command("\\x", "[on | off]", "Show rows with a line for each value.", _expand, 0, 1),
 )
