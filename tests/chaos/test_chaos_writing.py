@@ -71,7 +71,8 @@ def test_a_change_is_sent_once_and_told_as_it_is(api: Any, chaos: Chaos, fault: 
             conn.execute(sql, {"id": thread})
         except provider.Error as e:
             failed = e
-    writes = [r for r in chaos.received if r.method != "GET"]
+    # Not the requests of tests before, of clients that have given up, which a slow machine accepts only now.
+    writes = [r for r in chaos.received if r.method != "GET" and thread in r.target]
     executed = [r for r in writes if FAULTS[fault].reaches]
     assert len(executed) <= 1, "the API executed it twice"
     response = api.http.get(f"/threads/{thread}")
