@@ -53,6 +53,7 @@ class Executor:
         self._on_bad_value = on_bad_value
         self._redact = redact
         self._scans = {s.number: Running(s, catalog) for s in plan.scans}
+        self._circles = plan.circles()
         self._rows: list[Rows] = []
         self._readings: dict[Job, Reading] = {}
         self._lists: dict[Job, Running] = {}
@@ -227,8 +228,9 @@ class Executor:
         """The calls that a scan wants by now, and that no reading has; the first are sent while the rest is made."""
         scan, rows = running.scan, running.rows
         sources = {n: self._scans[n] for n in scan.depends}
-        staged = sum(s.report.rows for s in sources.values())
-        settled = all(self._is_settled(s, set()) for n, s in sources.items() if n != scan.number)
+        staged = self._staged(running)
+        circle = self._circles[scan.number]
+        settled = all(self._is_settled(s) for n, s in sources.items() if n not in circle)
         monotone = all(b.monotone for b in scan.bindings if isinstance(b, Keys))
         if running.evaluated_at is not None and (staged, settled) == running.evaluated_at:
             return
@@ -242,7 +244,7 @@ class Executor:
         names = [p.name for p in scan.parameters]
         paced = scan.ending is not None and scan.method.pages is not None
         combinations = list(itertools.product(*parts))
-        alone = settled and not running.seen and len(combinations) == 1
+        alone = settled and not scan.depends & circle and not running.seen and len(combinations) == 1
         new: list[dict[str, Json]] = []
         for combination in combinations:
             key = tuple(itertools.chain.from_iterable(combination))
@@ -311,15 +313,14 @@ class Executor:
             for pages in self._reuse.bodies(list(readings)):
                 running.rows.append([(reading, body) for found, body in pages for reading in readings[found]])
 
-    def _is_settled(self, running: Running, above: set[int]) -> bool:
-        """Whether a scan will get no more rows: its keys are all known, and fetched."""
-        if running.in_flight or not running.settled:
-            return False
-        return all(
-            self._is_settled(self._scans[n], above | {running.scan.number})
-            for n in running.scan.depends
-            if n not in above and n != running.scan.number
-        )
+    def _is_settled(self, running: Running) -> bool:
+        """Whether a scan will get no more rows: its keys, and those of all that feed it in a circle, are fetched."""
+        circle = [self._scans[n] for n in self._circles[running.scan.number]]
+        return all(r.settled and not r.in_flight and r.evaluated_at == (self._staged(r), True) for r in circle)
+
+    def _staged(self, running: Running) -> int:
+        """How many rows the scans have by now that a scan's keys come from."""
+        return sum(self._scans[n].report.rows for n in running.scan.depends)
 
     def _values(self, binding: Given | Keys) -> Sequence[tuple[Any, ...]]:
         """The distinct key tuples of one binding, in order of appearance; NULL binds nothing."""

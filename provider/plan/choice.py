@@ -127,6 +127,8 @@ class Choice:
         self._amounts = Amounts(binder, uses)
         #: The numbers of the uses that have a method.
         self._settled: set[int] = set()
+        #: Numbers of uses whose own staged tables key queries read already, before they were settled.
+        self._awaited: set[int] = set()
 
     def settle(self) -> None:
         """Give each use a method and bindings.
@@ -149,7 +151,8 @@ class Choice:
                         raise untold(use, [o.method for o in options], partial(self._bindings.sources, use.relation))
                 if misspelt := unknown_column(self._binder.blocks, self._binder.text):
                     raise misspelt
-                use = open_uses[0]
+                # What nothing binds at all rather than what waits for it, or for what waits in turn.
+                use = next((u for u in open_uses if all(self._missing_of(u))), open_uses[0])
                 raise unbound(use, self._candidates(use), partial(self._missing, use), alone=len(self._uses) == 1)
             open_uses.remove(chosen)
 
@@ -176,7 +179,10 @@ class Choice:
         use.why = self._why(use, best, options)
         use.most = best.most if not best.method.is_list else None
         self._settled.add(use.number)
-        self._share(use)
+        read = {n for b in best.bindings if isinstance(b, Keys) for n in b.scans}
+        self._awaited |= {u.number for u in self._uses if u.method is None} & read
+        if use.number not in self._awaited:
+            self._share(use)
         return True
 
     def _options(self, use: Use, stage: _Stage) -> list[_Option]:
@@ -307,9 +313,9 @@ class Choice:
         return self._amounts.is_local(source) and listing_beside(use.resource, method) is not None
 
     def _is_known(self, use: Use, source: Source) -> bool:
-        """Whether the scans that a source reads are settled, or are fed by the use itself."""
+        """Whether the scans that a source reads are settled, or stand in one recursion with the use."""
         needs = self._keys.needs(source)
-        return needs is not None and needs <= self._settled | ({use.number} if self._keys.recurses(source) else set())
+        return needs is not None and needs <= self._settled | self._keys.circle(use, source)
 
     def _sources(self, use: Use, method: Method, parameter: Parameter) -> tuple[Source, ...]:
         """What binds a required parameter, by the columns that it stands for."""
@@ -330,6 +336,10 @@ class Choice:
 
     def _missing(self, use: Use, method: Method) -> list[str]:
         return [p.name for p in method.required if p.location != "account" and not self._is_bound(use, method, p)]
+
+    def _missing_of(self, use: Use) -> list[list[str]]:
+        """What each method would need beside what something binds."""
+        return [self._missing(use, m) for m in self._candidates(use)]
 
     def _is_bound(self, use: Use, method: Method, parameter: Parameter) -> bool:
         return bool(self._sources(use, method, parameter)) or self._narrowing(use, method, parameter) is not None

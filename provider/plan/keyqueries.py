@@ -348,12 +348,14 @@ class KeyQueries:
                 found |= self._scans_of(self._binder.relations[number], seen)
         return found
 
-    def recurses(self, source: Source) -> bool:
-        """Whether a source reads a recursive CTE: it may feed the scan that it is fed by."""
-        relations: Iterable[Relation] = ()
-        if isinstance(source, FromRelations):
-            relations = source.relations
-        return any(r.cte is not None and r.cte.recursive for r in relations)
+    def circle(self, use: Use, source: Source) -> set[int]:
+        """The scans of the recursive CTE that a use stands in and its source reads: they may feed one another."""
+        relations: Iterable[Relation] = source.relations if isinstance(source, FromRelations) else ()
+        found: set[int] = set()
+        for cte in (r.cte for r in relations if r.cte is not None and r.cte.recursive):
+            scans = self._scans_in(cte.node.this.walk())
+            found |= scans if use.number in scans else set()
+        return found
 
     @staticmethod
     def _is_monotone(source: Source) -> bool:

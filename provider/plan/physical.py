@@ -211,3 +211,15 @@ class Plan:
     is_shaped_by_rows: bool = False
     #: What becomes of the conditions on each scan's rows, by its number: for people, worked out when asked for.
     conditions: Callable[[], Mapping[int, tuple[Predicate, ...]]] = field(default=dict, compare=False, repr=False)
+
+    def circles(self) -> dict[int, frozenset[int]]:
+        """For each scan those that feed it and are fed by it, itself included: several only in a recursive CTE."""
+        direct = {s.number: s.depends for s in self.scans}
+        feeding = {n: set(feeders) for n, feeders in direct.items()}
+        for found in feeding.values():
+            todo = list(found)
+            while todo:
+                further = direct[todo.pop()] - found
+                found |= further
+                todo += further
+        return {n: frozenset({n, *(m for m in found if n in feeding[m])}) for n, found in feeding.items()}
