@@ -8,12 +8,13 @@ from sqlglot import exp
 
 from provider.catalog.catalog import Method, Resource, spelling
 from provider.errors import BindError, NotSupportedError, Place, did_you_mean
-from provider.plan.blocks import Block, Cte, Join, Relation, Tree, leaves, narrowed
-from provider.plan.claims import claims, conjuncts, valued
+from provider.plan.blocks import Block, Cte, Join, Relation, Tree, extends, leaves, narrowed
+from provider.plan.claims import conjuncts
 from provider.plan.grouping import is_of_groups
 from provider.plan.names import Names, quoted_path
 from provider.plan.outputs import given_names
-from provider.plan.resolution import aliased, computed, resolve, visible_from
+from provider.plan.presence import about, present
+from provider.plan.resolution import aliased, computed, visible_from
 from provider.plan.syntax import (
     body_of,
     cuts,
@@ -131,7 +132,8 @@ class Binder:
             c for c in self._conditions("having", block) if is_of_groups(c, block)
         )
         if block.tree is not None:
-            block.tree = narrowed(block.tree, self._present(block))
+            block.tree = narrowed(block.tree, present(block.where, block))
+            block.about = {id(c): about(c, block) for c in block.where} if extends(block.tree) else {}
         for query in nested_queries(select):
             for nested in self._query(query, block, None, scope):
                 nested.sought = sought_in(query)
@@ -148,11 +150,6 @@ class Binder:
             if meant is not None and not any(r.columns() is None or r.has(column.name) for r in visible_from(block)):
                 column.replace(meant.copy())
         return conjuncts(node.this)
-
-    def _present(self, block: Block) -> set[Relation]:
-        """The relations that have a row in each row of the result, since WHERE compares a column of theirs."""
-        found = [resolve(c, block) for c in valued(claims(block.where)) if isinstance(c, exp.Column)]
-        return {f[0] for f in found if f is not None and f[0].block is block}
 
     def _join(self, left: Tree | None, join: exp.Join, block: Block, scope: dict[str, Cte]) -> Tree:
         right = self._tree(join.this, block, scope)

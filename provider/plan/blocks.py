@@ -131,6 +131,9 @@ class Block:
     relations: list[Relation] = field(default_factory=list)
     tree: Tree | None = None
     where: tuple[exp.Expr, ...] = ()
+    #: What each of these may be about, by its id: relations, several where USING made one column of theirs. Only told
+    #: where an outer join extends rows with NULL.
+    about: dict[int, frozenset[frozenset[Relation]]] = field(default_factory=dict)
     #: The use of a CTE in whose copy this block stands.
     region: Relation | None = None
     #: What `outer` looks for among its rows, and nothing else of them counts.
@@ -150,7 +153,7 @@ class Block:
     def held(self, relation: Relation) -> tuple[exp.Expr, ...]:
         """The predicates that hold in each row of the result in which `relation` is not null-extended.
 
-        Rows of `relation` that fail them can be left out.
+        Rows of `relation` that fail them can be left out: the null-extended row that may come in their place fails too.
         """
         if self.tree is None:
             return self.where
@@ -160,7 +163,11 @@ class Block:
         if nearest is not None:
             # A row that fails another predicate may still be the nearest, and so hide one that does not.
             return tuple(c for c in nearest.on if isinstance(c, exp.EQ)) if nearest.kind in ("INNER", "LEFT") else ()
-        return self.where + (_held(self.tree, relation) or ())
+        extended = _extended(self.tree, relation)
+        where = self.where
+        if extended:
+            where = tuple(c for c in where if not any(relations <= extended for relations in self.about[id(c)]))
+        return where + (_held(self.tree, relation) or ())
 
     def always(self) -> tuple[exp.Expr, ...]:
         """The predicates that hold in each row of the result."""
@@ -231,6 +238,23 @@ def _present(tree: Tree, with_: Relation | None) -> set[Relation]:
         case "RIGHT":
             return right | (left if with_ in left else set())
     return left if with_ in left else right if with_ in right else set()
+
+
+def extends(tree: Tree) -> bool:
+    """Whether an outer join extends rows with NULL."""
+    if isinstance(tree, Relation):
+        return False
+    return tree.kind in ("LEFT", "RIGHT", "FULL") or extends(tree.left) or extends(tree.right)
+
+
+def _extended(tree: Tree, relation: Relation) -> set[Relation]:
+    """The relations that an outer join extends with NULL where it finds no row of `relation`; mostly none."""
+    if isinstance(tree, Relation):
+        return set()
+    for side, kinds in ((tree.left, ("RIGHT", "FULL")), (tree.right, ("LEFT", "FULL"))):
+        if relation in _all(side):
+            return _all(side) if tree.kind in kinds else _extended(side, relation)
+    return set()
 
 
 def _is_positional(tree: Tree, relation: Relation) -> bool:

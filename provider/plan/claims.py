@@ -246,7 +246,7 @@ def _condition(predicate: exp.Expr, truth: bool) -> Iterator[Claim]:
     match predicate:
         case exp.NullSafeEQ() | exp.NullSafeNEQ():
             if isinstance(predicate, exp.NullSafeEQ) == truth:
-                if _is_never_null(predicate.this) or _is_never_null(predicate.expression):
+                if is_value(predicate.this) or is_value(predicate.expression):
                     yield from _equality(predicate.this, predicate.expression)
                 else:
                     yield Alike(predicate.this, predicate.expression)
@@ -400,10 +400,11 @@ def is_volatile(function: exp.Func) -> bool:
     return name.lower() in _VOLATILE or isinstance(function, exp.Rand | exp.Uuid)
 
 
-def _is_never_null(node: exp.Expr) -> bool:
+def is_value(node: exp.Expr) -> bool:
+    """Whether something is written as a value that is not NULL."""
     node = node.unnest()
     if isinstance(node, exp.Cast) and not isinstance(node, exp.TryCast):
-        return _is_never_null(node.this)
+        return is_value(node.this)
     return isinstance(node, exp.Literal | exp.Boolean)
 
 

@@ -62,8 +62,8 @@ class Predicates:
             elif columns:
                 kept.append(Predicate(_text(condition), reason=_reason(condition, columns, use, found)))
         kept += (
-            Predicate(_text(condition), reason="an outer join keeps the rows that fail its ON")
-            for condition in _conditions(relation.block)
+            Predicate(_text(condition), reason=reason)
+            for condition, reason in _conditions(relation.block)
             if not any(condition is h for h in held) and self._own_columns(condition, relation)
         )
         return (*sent, *self._from_outside(use), *kept)
@@ -182,14 +182,14 @@ def _served(method: Method, use: Use, column: str) -> tuple[str, str, bool] | No
     return (rule.param, rule.operator, rule.match != "unsafe") if rule else None
 
 
-def _conditions(block: Block) -> Iterator[exp.Expr]:
-    """The conditions of WHERE and of each ON."""
-    yield from block.where
+def _conditions(block: Block) -> Iterator[tuple[exp.Expr, str]]:
+    """The conditions of WHERE and of each ON, with why rows that fail them may not be left out."""
+    yield from ((c, "an outer join adds a row without it, which may pass") for c in block.where)
     todo: list[Tree] = [block.tree] if block.tree is not None else []
     while todo:
         tree = todo.pop()
         if isinstance(tree, Join):
-            yield from tree.on
+            yield from ((c, "an outer join keeps the rows that fail its ON") for c in tree.on)
             todo += [tree.left, tree.right]
 
 

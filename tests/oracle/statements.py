@@ -675,9 +675,12 @@ class Statements:
         """Conjuncts that bind one of a relation's needs."""
         need = sorted(self._one(rel.needs))
         if len(need) == 2 and self._chance(0.15):
+            # With a parameter in each place, all might be NULL, and NULL equals NULL in rows: see LEFT JOIN.
+            parametrised, self._parametrised = self._parametrised, False
             rows = ", ".join(
                 f"({', '.join(self._literal(rel.columns[n]) for n in need)})" for _ in range(self._one((1, 2, 3)))
             )
+            self._parametrised = parametrised
             return [f"({', '.join(rel.ref(n) for n in need)}) IN ({rows})"]
         return [self._bound_column(rel, n, free, outer, ctes, depth) for n in need]
 
