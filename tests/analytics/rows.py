@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from datetime import date, timedelta
 from decimal import Decimal
 
-import duckdb
-
 Value = int | str | Decimal | date
 Row = tuple[Value, ...]
 
@@ -83,19 +81,6 @@ def tables(seed: int = 22) -> dict[str, list[Row]]:
         "orders": orders,
         "lineitem": lines,
     }
-
-
-def load(duck: duckdb.DuckDBPyConnection, found: dict[str, list[Row]]) -> None:
-    """Make the tables `tpch.sales.<name>` in plain DuckDB: the very names under which the resources stand."""
-    duck.execute("ATTACH ':memory:' AS tpch; CREATE SCHEMA tpch.sales")
-    for name, columns in TABLES.items():
-        duck.execute(f"CREATE TABLE tpch.sales.{name} ({', '.join(f'{c} {t}' for c, t in columns.items())})")
-        values = ", ".join(f"({', '.join(map(_literal, row))})" for row in found[name])
-        duck.execute(f"INSERT INTO tpch.sales.{name} VALUES {values}")
-
-
-def _literal(value: Value) -> str:
-    return "'" + str(value).replace("'", "''") + "'"
 
 
 def _suppliers_of(part: int) -> list[int]:

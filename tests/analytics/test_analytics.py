@@ -15,14 +15,12 @@ import pytest
 
 import provider
 from provider.errors import BindError
-from tests.analytics.rows import Row, load, tables
+from tests.analytics.harness import answered, load, queries
+from tests.analytics.rows import TABLES, Row, tables
 from tests.analytics.server import Wholesale
 
 HERE = Path(__file__).parent
-QUERIES = {path.stem: path.read_text(encoding="utf-8") for path in sorted((HERE / "queries").glob("*.sql"))}
-
-#: (columns with their types, rows as texts that tell 1, 1.0 and '1' apart)
-Answer = tuple[list[tuple[str, str]], list[str]]
+QUERIES = queries(HERE)
 
 #: version and query: the table that needs a value, and why nothing in the query gives it one.
 REFUSED = {
@@ -95,7 +93,7 @@ def server(found: dict[str, list[Row]]) -> Iterator[Wholesale]:
 @pytest.fixture(scope="module")
 def plain(found: dict[str, list[Row]]) -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect() as duck:
-        load(duck, found)
+        load(duck, "tpch.sales", TABLES, found)
         yield duck
 
 
@@ -132,9 +130,9 @@ def _agreeing() -> Iterator[Any]:
 def test_query_answers_as_plain_duckdb(
     version: str, name: str, api: Callable[[str], provider.Connection], plain: duckdb.DuckDBPyConnection
 ) -> None:
-    expected = _answer(plain.execute(QUERIES[name]))
+    expected = answered(plain.execute(QUERIES[name]))
     assert expected[1], "an empty answer proves nothing"
-    assert _answer(api(version).execute(QUERIES[name])) == expected
+    assert answered(api(version).execute(QUERIES[name])) == expected
 
 
 @pytest.mark.parametrize(
@@ -157,7 +155,7 @@ def test_query_that_names_the_outer_table_answers_as_plain_duckdb(
     version: str, name: str, api: Callable[[str], provider.Connection], plain: duckdb.DuckDBPyConnection
 ) -> None:
     sql = QUERIES[name].replace(*QUALIFIED[name])
-    assert _answer(api(version).execute(sql)) == _answer(plain.execute(QUERIES[name]))
+    assert answered(api(version).execute(sql)) == answered(plain.execute(QUERIES[name]))
 
 
 @pytest.mark.parametrize(
@@ -180,16 +178,10 @@ def test_constant_narrows_the_list_as_the_manifest_says(
 
 def test_every_order_by_is_total(found: dict[str, list[Row]], plain: duckdb.DuckDBPyConnection) -> None:
     with duckdb.connect() as backwards:
-        load(backwards, {name: rows[::-1] for name, rows in found.items()})
+        load(backwards, "tpch.sales", TABLES, {name: rows[::-1] for name, rows in found.items()})
         for sql in QUERIES.values():
-            assert _answer(backwards.execute(sql)) == _answer(plain.execute(sql))
+            assert answered(backwards.execute(sql)) == answered(plain.execute(sql))
 
 
 def test_there_are_22_queries() -> None:
     assert list(QUERIES) == [f"q{n:02}" for n in range(1, 23)]
-
-
-def _answer(cursor: Any) -> Answer:
-    """Names, types and rows in their order, which the queries fix."""
-    columns = [(column[0], str(column[1])) for column in cursor.description]
-    return columns, [repr(row) for row in cursor.fetchall()]

@@ -8,18 +8,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import duckdb
 import pytest
 
-import provider
-from provider.errors import BindError
-from tests.analytics.bikeshare.rows import load, tables
+from tests.analytics.bikeshare.rows import TABLES, tables
 from tests.analytics.bikeshare.server import BikeShare
-
-HERE = Path(__file__).parent / "bikeshare"
-QUERIES = {path.stem: path.read_text(encoding="utf-8") for path in sorted((HERE / "queries").glob("*.sql"))}
+from tests.analytics.harness import Both, Schema
 
 #: The table that needs a value, and why nothing in the query gives it one.
 REFUSED = {"12_all_tickets": ("tickets", "counts the tickets of all bikes, and names no bike")}
@@ -54,62 +48,30 @@ REQUESTS = {
 }
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[BikeShare]:
-    with BikeShare(tables()) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def plain() -> Iterator[duckdb.DuckDBPyConnection]:
-    with duckdb.connect() as duck:
-        load(duck, tables())
-        yield duck
-
-
-@pytest.fixture(scope="module")
-def api(server: BikeShare) -> Iterator[provider.Connection]:
-    manifests = [HERE / "bikes.yaml"]
-    with provider.connect(manifests=manifests, base_urls={"bikes": server.url}, environ={}, retries=0) as conn:
-        yield conn
-
-
-@pytest.mark.parametrize("name", [n for n in QUERIES if n not in REFUSED])
-def test_query_answers_as_plain_duckdb(
-    name: str, api: provider.Connection, plain: duckdb.DuckDBPyConnection, server: BikeShare
-) -> None:
-    expected = _answer(plain.execute(QUERIES[name]))
-    assert expected[1], "an empty answer proves nothing"
-    server.log.clear()
-    assert _answer(api.execute(QUERIES[name])) == expected
-    assert _counted(server.log) == REQUESTS[name]
-
-
-@pytest.mark.parametrize("name", REFUSED)
-def test_query_that_names_no_key_is_refused_before_any_request(
-    name: str, api: provider.Connection, server: BikeShare
-) -> None:
-    server.log.clear()
-    with pytest.raises(BindError, match=rf"^bikes\.share\.{REFUSED[name][0]} needs "):
-        api.execute(QUERIES[name])
-    assert server.log == []
-
-
-def test_every_order_by_is_total(plain: duckdb.DuckDBPyConnection) -> None:
-    with duckdb.connect() as backwards:
-        load(backwards, {name: rows[::-1] for name, rows in tables().items()})
-        for sql in QUERIES.values():
-            assert _answer(backwards.execute(sql)) == _answer(plain.execute(sql))
-
-
-def _counted(log: list[str]) -> str:
+def counted(log: list[str]) -> str:
     """The requests by what was asked for: a list, or objects by key."""
     paths = [target.split("?")[0].split("/") for target in log]
     counts = Counter(path[-1 if len(path) == 4 else 1] for path in paths)
     return ", ".join(f"{n} {name}" for name, n in sorted(counts.items()))
 
 
-def _answer(cursor: Any) -> tuple[list[tuple[str, str]], list[str]]:
-    """Names, types and rows in their order, which the queries fix."""
-    columns = [(column[0], str(column[1])) for column in cursor.description]
-    return columns, [repr(row) for row in cursor.fetchall()]
+@pytest.fixture(scope="module")
+def both() -> Iterator[Both]:
+    folder = Path(__file__).parent / "bikeshare"
+    with Both(Schema(folder, "bikes.share", TABLES, tables, BikeShare, counted)) as found:
+        yield found
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_query_answers_as_plain_duckdb(both: Both, name: str) -> None:
+    both.check(name, REQUESTS[name])
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_query_that_names_no_key_is_refused_before_any_request(both: Both, name: str) -> None:
+    both.check_refused(name, REFUSED[name][0])
+
+
+def test_every_query_is_asked_and_every_order_is_total(both: Both) -> None:
+    assert sorted(both.queries) == sorted({**REQUESTS, **REFUSED})
+    both.check_orders()

@@ -9,17 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import duckdb
 import pytest
 
-import provider
-from tests.analytics.retail.rows import load, tables
+from tests.analytics.harness import Both, Schema
+from tests.analytics.retail.rows import TABLES, tables
 from tests.analytics.retail.server import Retailer
-
-HERE = Path(__file__).parent / "retail"
-QUERIES = {path.stem: path.read_text(encoding="utf-8") for path in sorted((HERE / "queries").glob("*.sql"))}
 
 #: The requests of each query. Stock is not asked for by day and item, since nothing says which of them belong together.
 REQUESTS = {
@@ -34,53 +29,25 @@ REQUESTS = {
 }
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[Retailer]:
-    with Retailer(tables()) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def plain() -> Iterator[duckdb.DuckDBPyConnection]:
-    with duckdb.connect() as duck:
-        load(duck, tables())
-        yield duck
-
-
-@pytest.fixture(scope="module")
-def api(server: Retailer) -> Iterator[provider.Connection]:
-    manifests = [HERE / "retail.yaml"]
-    with provider.connect(manifests=manifests, base_urls={"retail": server.url}, environ={}, retries=0) as conn:
-        conn.execute("USE retail.chain")
-        yield conn
-
-
-@pytest.mark.parametrize("name", QUERIES)
-def test_query_answers_as_plain_duckdb(
-    name: str, api: provider.Connection, plain: duckdb.DuckDBPyConnection, server: Retailer
-) -> None:
-    expected = _answer(plain.execute(QUERIES[name]))
-    assert expected[1], "an empty answer proves nothing"
-    server.log.clear()
-    assert _answer(api.execute(QUERIES[name])) == expected
-    assert _counted(server.log) == REQUESTS[name]
-
-
-def test_every_order_by_is_total(plain: duckdb.DuckDBPyConnection) -> None:
-    with duckdb.connect() as backwards:
-        load(backwards, {name: rows[::-1] for name, rows in tables().items()})
-        for sql in QUERIES.values():
-            assert _answer(backwards.execute(sql)) == _answer(plain.execute(sql))
-
-
-def _counted(log: list[str]) -> str:
+def counted(log: list[str]) -> str:
     """The requests by resource and by the keys that it was asked for."""
     paths = [target.split("?")[0].split("/")[1:] for target in log]
     counts = Counter("/".join([path[0], *(key.removesuffix("_key") for key in path[1::2])]) for path in paths)
     return ", ".join(f"{n} {name}" for name, n in sorted(counts.items()))
 
 
-def _answer(cursor: Any) -> tuple[list[tuple[str, str]], list[str]]:
-    """Names, types and rows in their order, which the queries fix."""
-    columns = [(column[0], str(column[1])) for column in cursor.description]
-    return columns, [repr(row) for row in cursor.fetchall()]
+@pytest.fixture(scope="module")
+def both() -> Iterator[Both]:
+    folder = Path(__file__).parent / "retail"
+    with Both(Schema(folder, "retail.chain", TABLES, tables, Retailer, counted)) as found:
+        yield found
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_query_answers_as_plain_duckdb(both: Both, name: str) -> None:
+    both.check(name, REQUESTS[name])
+
+
+def test_every_query_is_asked_and_every_order_is_total(both: Both) -> None:
+    assert sorted(both.queries) == sorted(REQUESTS)
+    both.check_orders()

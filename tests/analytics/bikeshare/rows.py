@@ -5,14 +5,11 @@ Foreign keys may be NULL, or name what is not there any more; days are known by 
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
-
-import duckdb
 
 Row = dict[str, Any]
 
@@ -156,20 +153,3 @@ def _tickets(source: random.Random, days: list[date]) -> Iterator[Row]:
                 _key(days[closed]) if closed < len(days) else None, source.choice(_KINDS),
                 Decimal(source.randint(0, 9999)).scaleb(-2),
             )  # fmt: skip
-
-
-def load(duck: duckdb.DuckDBPyConnection, found: dict[str, list[Row]]) -> None:
-    """Make the tables `bikes.share.<name>` in plain DuckDB: the very names under which the resources stand."""
-    duck.execute("ATTACH ':memory:' AS bikes; CREATE SCHEMA bikes.share")
-    for name, columns in TABLES.items():
-        duck.execute(f"CREATE TABLE bikes.share.{name} ({', '.join(f'{c} {t}' for c, t in columns.items())})")
-        values = ", ".join(f"({', '.join(_literal(v) for v in row.values())})" for row in found[name])
-        duck.execute(f"INSERT INTO bikes.share.{name} VALUES {values}")
-
-
-def _literal(value: Any) -> str:
-    if value is None:
-        return "NULL"
-    if isinstance(value, dict | list):
-        value = json.dumps(value, ensure_ascii=False)
-    return "'" + str(value).replace("'", "''") + "'"

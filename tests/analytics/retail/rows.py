@@ -7,8 +7,6 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 
-import duckdb
-
 Value = int | str | Decimal | date | datetime | None
 Row = tuple[Value, ...]
 
@@ -75,14 +73,3 @@ def tables() -> dict[str, list[Row]]:
     for n in range(90):
         found["stock"].append((1 + 7 * (n // 15), 1 + n % 15, 1 + n % 4, drawn.choice((None, 0, 5, 80, 300))))
     return found
-
-
-def load(duck: duckdb.DuckDBPyConnection, rows: dict[str, list[Row]]) -> None:
-    """Put rows into tables, under the names that the queries use."""
-    for name, columns in TABLES.items():
-        duck.execute(f"CREATE TABLE {name} ({', '.join(f'{c} {t}' for c, t in columns.items())})")
-        marks = ", ".join("?" * len(columns))
-        duck.execute(
-            f"INSERT INTO {name} VALUES {', '.join(f'({marks})' for _ in rows[name])}",
-            [value for row in rows[name] for value in row],
-        )
