@@ -91,7 +91,8 @@ class Oracle:
             self.connection.execute(world.local_sql())
         for sql in world.views_sql():
             self.connection.execute(sql)
-        self._plain = world.plain()
+        self._plain = self._opened(world)
+        self._give(world, self.connection)
         self._others: list[duckdb.DuckDBPyConnection] = []
 
     def close(self) -> None:
@@ -99,6 +100,20 @@ class Oracle:
         self._folder.cleanup()
         for duck in (self._plain, *self._others):
             duck.close()
+
+    def _opened(self, world: World) -> duckdb.DuckDBPyConnection:
+        """Plain DuckDB with a world, its files and data frames."""
+        duck = world.plain()
+        self._give(world, duck)
+        return duck
+
+    def _give(self, world: World, connection: duckdb.DuckDBPyConnection | provider.Connection) -> None:
+        """Let a connection find the files and data frames of a world."""
+        folder = tempfile.mkdtemp(dir=self._folder.name)
+        world.write_files(Path(folder))
+        connection.execute(f"SET file_search_path = '{folder}'")
+        for name, frame in world.frames().items():
+            connection.register(name, frame)
 
     def execute(self, sql: str) -> None:
         """Run a statement on both sides, and in the further plain databases."""
@@ -190,13 +205,13 @@ class Oracle:
         """
         if not self._others:
             backwards = self.world.arranged(reversed)
-            self._others = [w.plain() for w in (backwards, self.world, backwards)]
+            self._others = [self._opened(w) for w in (backwards, self.world, backwards)]
             for duck in self._others[1:]:
                 duck.execute("PRAGMA disable_optimizer")
-            self._others += [self.world.listed(turned).plain() for turned in (False, True)]
+            self._others += [self._opened(self.world.listed(turned)) for turned in (False, True)]
             for seed in range(_SHUFFLES):
                 shuffled = self.world.arranged(partial(_shuffled, Random(seed)))
-                self._others.append(shuffled.plain())
+                self._others.append(self._opened(shuffled))
         yield from self._others
 
 

@@ -6,44 +6,14 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any, TypeVar
 
 import duckdb
 
 from tests.oracle.compare import Case
-from tests.oracle.world import Resource, View, World
-from tests.oracle.worlds import DAYS, DECIMALS, KEYS, NO_KEYS, NUMBERS, NUMERALS, SMALL, TIMES, WHOLE
+from tests.oracle.terms import OPAQUE, OTHER, Columns, Rel, Terms
+from tests.oracle.world import Resource, Table, View, World
 
-T = TypeVar("T")
-Columns = dict[str, str]
 _BACK = {"VARCHAR": "string", "BIGINT": "integer", "INTEGER": "integer", "BOOLEAN": "boolean"}
-#: What no predicate, key or set operation is built on: sums and the like.
-OTHER = "other"
-_OPAQUE = (OTHER, "object", "array")
-_ONES = ("1.0", "1.5", "'1'", "1e0", "9007199254740992e0", "'01'")
-#: Bounds that no value of a type can be, though some are less and some are more.
-_BETWEEN = {
-    "integer": ("1.5", "-0.5", "9223372036854775808", "-9223372036854775809", "2e0"),
-    "decimal(20,4)": ("1.50005", "0.00001", "-2.25001"),
-    "date": ("TIMESTAMP '2026-02-28 12:00:00'", "TIMESTAMP '2026-03-01 00:00:00'"),
-}
-_TRUTHS = ("TRUE", "FALSE", "NULL", "NOT TRUE", "NOT FALSE", "NOT NULL")
-_PATTERNS = ("'%a%'", "'_'", "'%'", "''", "'%/_'", r"'%\%%' ESCAPE '\'")
-
-
-@dataclass(eq=False, slots=True)
-class Rel:
-    """A relation in scope. It can be read where one of `needs` is bound: sets of its columns."""
-
-    alias: str
-    columns: Columns
-    needs: tuple[frozenset[str], ...] = ()
-    #: Columns that only a constant may bind, since they are parameters of an optional filter.
-    constant: frozenset[str] = frozenset()
-    star: bool = True
-
-    def ref(self, name: str) -> str:
-        return f"{self.alias}.{name}"
 
 
 @dataclass(slots=True)
@@ -57,21 +27,16 @@ class Block:
     where: list[str] = field(default_factory=list)
 
 
-class Statements:
+class Statements(Terms):
     """Makes statements; `random` decides everything."""
 
     def __init__(self, random: Random, world: World) -> None:
-        self._random = random
-        self._world = world
-        values = [v for r in world.resources for row in r.rows for v in row.values()]
-        values += [v for t in world.tables for row in t.rows for v in row]
-        self._texts = sorted({v for v in values if isinstance(v, str) and v in (*KEYS, *NUMERALS)}) or list(KEYS)
-        self._whole = sorted({v for v in values if isinstance(v, int)}) or list(SMALL)
+        super().__init__(random, world)
         self._aliases = 0
         self._bound = True
-        self._values: dict[str, Any] = {}
-        self._parametrised = False
         self._views: list[Rel] = []
+        #: Whether a local table may be read from a file; views are made where there is none.
+        self._files = True
 
     def case(self) -> Case:
         """The next statement."""
@@ -90,14 +55,6 @@ class Statements:
         self._parametrised = False
         return self._predicate([Rel(alias, dict(resource.fields))], [], {}, 0, 2)
 
-    # -- choices -----------------------------------------------------------------------------------
-
-    def _chance(self, share: float) -> bool:
-        return self._random.random() < share
-
-    def _one(self, items: Sequence[T]) -> T:
-        return self._random.choice(items)
-
     def _alias(self) -> str:
         self._aliases += 1
         return f"t{self._aliases}"
@@ -107,6 +64,7 @@ class Statements:
     def views(self) -> tuple[View, ...]:
         """A few views: some stand alone, some leave the binding to the statement that names them."""
         views = []
+        self._files = False
         for name in ("v1", "v2")[: self._random.choice((0, 1, 2))]:
             self._aliases, self._values, self._parametrised = 0, {}, False
             passed = self._passing() if self._chance(0.6) else None
@@ -118,6 +76,7 @@ class Statements:
                     continue  # DuckDB cannot run every subquery
             self._views.append(Rel(name, columns, needs))
             views.append(View(name, body))
+        self._files = True
         return tuple(views)
 
     def _statement(self) -> str:
@@ -153,8 +112,24 @@ class Statements:
                 parts.append(f"{name} AS {mark}({body})")
             ctes[name] = Rel(name, columns, needs)
         body, columns = self._query([], ctes, self._one((1, 1, 2)))
-        head = f"WITH {'RECURSIVE ' if recursive else ''}{', '.join(parts)} " if parts else ""
-        return head + body + self._order(columns)
+        body += self._order(columns)
+        if not parts:
+            return body
+        if not recursive and self._chance(0.3):
+            parts, body = self._hiding(parts, body)
+        return f"WITH {'RECURSIVE ' if recursive else ''}{', '.join(parts)} {body}"
+
+    def _hiding(self, parts: list[str], body: str) -> tuple[list[str], str]:
+        """The CTEs and the query with one CTE called as a local table is that only the CTE itself reads, if any."""
+        number = self._random.randrange(len(parts))
+        cte = parts[number].split("(")[0].split(" ")[0]
+        named = re.compile(rf"\b{self._one([t.name for t in self._world.tables])}\b")
+        rest = [*parts[:number], *parts[number + 1 :], body]
+        if any(named.search(text) for text in rest):
+            return parts, body
+        name = named.pattern.strip("\\b")
+        called = [re.sub(rf"\b{cte}\b", name, text) for text in (*parts, body)]
+        return called[:-1], called[-1]
 
     def _top(self, total: bool = False) -> tuple[str, Columns]:
         """The first rows of one resource, in an order that its API may have; `total` leaves nothing to chance."""
@@ -162,7 +137,7 @@ class Statements:
         resource = self._one(sorted(listed, key=lambda r: r.name == "events")[-1:] * 3 + listed)
         rel = self._relation(resource, self._alias() if self._chance(0.8) else resource.name)
         sort = next((m.sort for m in resource.methods if m.sort is not None), None)
-        names = [n for n, t in rel.columns.items() if t not in (*_OPAQUE, "boolean")]
+        names = [n for n, t in rel.columns.items() if t not in (*OPAQUE, "boolean")]
         first = sort.field if sort is not None and self._chance(0.8) else self._one(names)
         keys = [first, *([self._one(names)] if self._chance(0.3) else [])]
         shown = list(dict.fromkeys([*keys, self._one(names), self._one(names)]))
@@ -203,7 +178,7 @@ class Statements:
         items = [rel.ref(n) for n in columns]
         self._random.shuffle(items)
         kept = items[: self._one((1, 2, len(items)))]
-        where = [self._range(rel, n) for n in columns if columns[n] not in _OPAQUE and self._chance(0.2)]
+        where = [self._range(rel, n) for n in columns if columns[n] not in OPAQUE and self._chance(0.2)]
         where += [self._simple([rel])] if self._chance(0.2) else []
         sql = f"SELECT {self._one(('', '', '', 'DISTINCT '))}{', '.join(f'{k} AS a{i}' for i, k in enumerate(kept))}"
         how = self._random.random()
@@ -222,60 +197,6 @@ class Statements:
         self._random.shuffle(order)
         limit = f" LIMIT {self._literal_number((1, 2, 3))}" if self._chance(0.7) else ""
         return f"{sql} ORDER BY {', '.join(order)}{limit}"
-
-    def _literal_number(self, choices: Sequence[int]) -> str:
-        """A small number, or a parameter with it."""
-        value = self._one(choices)
-        if not (self._parametrised and self._chance(0.5)):
-            return str(value)
-        name = f"p{len(self._values) + 1}"
-        self._values[name] = value
-        return f"${name}"
-
-    def _range(self, rel: Rel, name: str) -> str:
-        """A bound on a column, or two."""
-        column, type_ = rel.ref(name), rel.columns[name]
-        a, b = self._literal(type_), self._literal(type_)
-        if type_ in _BETWEEN and self._chance(0.2):
-            a = self._one(_BETWEEN[type_])
-        return self._disguised(
-            (
-                f"{column} {self._one(('<', '<=', '>', '>='))} {a}",
-                f"{a} {self._one(('<', '<=', '>', '>='))} {column}",
-                f"{column} BETWEEN {a} AND {b}",
-                f"{column} NOT BETWEEN {a} AND {b}",
-                f"{column} >= {a} AND {column} < {b}",
-                f"NOT ({column} < {a} OR {column} > {b})",
-                f"{column} = {a}",
-                f"{column} IN ({a}, {b})",
-                f"({column} > {a} OR {column} = {b})",
-                f"{column} >= (SELECT min(bounds.v) FROM (VALUES ({a}), ({b})) AS bounds(v))",
-                f"{column} > {a} IS NOT FALSE",
-                f"{column} = ANY([{a}, {b}])",
-                f"{column} IS NOT DISTINCT FROM {a}",
-                f"CASE WHEN {column} > {a} THEN {column} > {b} ELSE {column} = {a} END",
-            )
-        )
-
-    def _disguised(self, predicates: Sequence[str]) -> str:
-        """One of some predicates, which now and then is written as another that is true of the same rows."""
-        predicate = self._one(predicates)
-        if self._chance(0.7):
-            return predicate
-        return self._one(
-            (
-                f"NOT (NOT ({predicate}))",
-                f"({predicate}) IS TRUE",
-                f"({predicate}) = true",
-                f"(NOT ({predicate})) IS FALSE",
-                f"coalesce({predicate}, false)",
-                f"CASE WHEN {predicate} THEN true ELSE false END",
-                f"CASE WHEN {predicate} THEN true END",
-                f"CASE WHEN {predicate} THEN 1 ELSE 0 END = 1",
-                f"if({predicate}, true, NULL)",
-                f"NOT CASE WHEN {predicate} THEN false ELSE true END",
-            )
-        )
 
     def _order(self, columns: Columns, always_total: bool = False) -> str:
         limit = f" LIMIT {self._random.choice((0, 1, 2, 3, 5))}" + (
@@ -395,23 +316,12 @@ class Statements:
                 return self._simple(rels), "boolean"
             if self._chance(0.1):
                 sql, type_ = self._column(rels)
-                return (f"coalesce({sql}, {self._literal(type_)})", type_) if type_ not in _OPAQUE else (sql, type_)
+                return (f"coalesce({sql}, {self._literal(type_)})", type_) if type_ not in OPAQUE else (sql, type_)
             return self._column(rels)
         found = self._columns(rels, want) or self._columns(outer, want)
         if not found or self._chance(0.05):
             return f"{self._literal(want, nullable=True)}", want
         return self._one(found), want
-
-    def _column(self, rels: list[Rel]) -> tuple[str, str]:
-        found = [(r.ref(n), t) for r in rels for n, t in r.columns.items() if t not in _OPAQUE]
-        if not found:
-            return "1", "integer"
-        rel = self._one([r for r in rels if any(t not in _OPAQUE for t in r.columns.values())])
-        return self._one([(rel.ref(n), t) for n, t in rel.columns.items() if t not in _OPAQUE])
-
-    @staticmethod
-    def _columns(rels: list[Rel], type_: str) -> list[str]:
-        return [r.ref(n) for r in rels for n, t in r.columns.items() if t == type_]
 
     # -- FROM --------------------------------------------------------------------------------------
 
@@ -424,7 +334,8 @@ class Statements:
             self._join(block, outer, ctes, depth)
         for rel in block.rels:
             if rel.needs and rel not in block.free:
-                block.where += self._bind(rel, block.free, outer, ctes, depth)
+                kept = not re.search("LEFT|RIGHT|FULL", block.sql)
+                block.where += self._bind(rel, block.free, outer, ctes, depth, kept)
                 block.free.append(rel)
         return block
 
@@ -478,7 +389,7 @@ class Statements:
             shared = [
                 n
                 for n, t in rel.columns.items()
-                if t not in _OPAQUE
+                if t not in OPAQUE
                 and sum(n in r.columns for r in block.rels) == 1
                 and n not in rel.constant
                 and any(r.columns.get(n) == t and n not in r.constant for r in block.rels)
@@ -524,7 +435,7 @@ class Statements:
         if not (left.star and rel.star):
             return False  # no parameter that is no field is compared
         shared = left.columns.keys() & rel.columns.keys()
-        if not shared or any(left.columns[n] != rel.columns[n] or left.columns[n] in _OPAQUE for n in shared):
+        if not shared or any(left.columns[n] != rel.columns[n] or left.columns[n] in OPAQUE for n in shared):
             return False
         if left.needs or (rel.needs and not any(need <= shared for need in rel.needs)):
             return False
@@ -542,7 +453,7 @@ class Statements:
         pairs = [
             (a, right.ref(n))
             for n, t in right.columns.items()
-            if t not in (*_OPAQUE, "number") and n not in right.constant
+            if t not in (*OPAQUE, "number") and n not in right.constant
             for a in self._columns(left, t)
         ]
         if not pairs:
@@ -571,7 +482,7 @@ class Statements:
         if pick < 0.35:
             table = self._one(self._world.tables)
             alias = self._alias()
-            return f"{table.name} AS {alias}", Rel(alias, {n: _BACK[t] for n, t in table.columns.items()})
+            return f"{self._local(table)} AS {alias}", Rel(alias, {n: _BACK[t] for n, t in table.columns.items()})
         if pick < 0.4:
             alias = self._alias()
             rows = ", ".join(
@@ -588,6 +499,12 @@ class Statements:
             alias = self._alias()
             sql = f"{resource.id} {self._one(('', 'AS '))}{alias}"
         return sql, self._relation(resource, alias)
+
+    def _local(self, table: Table) -> str:
+        """A local table, or a file or data frame with its rows."""
+        if not self._files or self._chance(0.6):
+            return table.name
+        return self._one(tuple(table.sources))
 
     def _relation(self, resource: Resource, alias: str) -> Rel:
         needs, constant = _needs(resource), frozenset[str]()
@@ -671,9 +588,14 @@ class Statements:
 
     # -- bindings ----------------------------------------------------------------------------------
 
-    def _bind(self, rel: Rel, free: list[Rel], outer: list[Rel], ctes: dict[str, Rel], depth: int) -> list[str]:
-        """Conjuncts that bind one of a relation's needs."""
+    def _bind(
+        self, rel: Rel, free: list[Rel], outer: list[Rel], ctes: dict[str, Rel], depth: int, kept: bool = True
+    ) -> list[str]:
+        """Conjuncts that bind one of a relation's needs; it is not `kept` where they stand behind an outer join."""
         need = sorted(self._one(rel.needs))
+        if len(need) == 2 and kept and depth > 0 and not rel.constant & set(need) and self._chance(0.15):
+            body, _ = self._select([], ctes, depth - 1, [rel.columns[n] for n in need])
+            return [f"({', '.join(rel.ref(n) for n in need)}) IN ({body})"]
         if len(need) == 2 and self._chance(0.15):
             # With a parameter in each place, all might be NULL, and NULL equals NULL in rows: see LEFT JOIN.
             parametrised, self._parametrised = self._parametrised, False
@@ -682,10 +604,10 @@ class Statements:
             )
             self._parametrised = parametrised
             return [f"({', '.join(rel.ref(n) for n in need)}) IN ({rows})"]
-        return [self._bound_column(rel, n, free, outer, ctes, depth) for n in need]
+        return [self._bound_column(rel, n, free, outer, ctes, depth, kept) for n in need]
 
     def _bound_column(
-        self, rel: Rel, name: str, free: list[Rel], outer: list[Rel], ctes: dict[str, Rel], depth: int
+        self, rel: Rel, name: str, free: list[Rel], outer: list[Rel], ctes: dict[str, Rel], depth: int, kept: bool
     ) -> str:
         column, type_ = rel.ref(name), rel.columns[name]
         literal: Callable[[], str] = lambda: self._literal(type_)  # noqa: E731 -- a short name for what follows
@@ -709,14 +631,17 @@ class Statements:
                 lambda: f"({column} = {some} OR {column} = {literal()})",
                 lambda: f"{column} IN ({some}, {literal()})",
                 lambda: f"{column} = coalesce({some}, {literal()})",
-                lambda: f"{column} IS NOT DISTINCT FROM {some}",
-                lambda: f"NOT ({some} IS DISTINCT FROM {column})",
                 lambda: f"{column} = CASE WHEN {some} IS NULL THEN {literal()} ELSE {some} END",
             ]
+            if kept:
+                sources += [
+                    lambda: f"{column} IS NOT DISTINCT FROM {some}",
+                    lambda: f"NOT ({some} IS DISTINCT FROM {column})",
+                ]
         sources += [
             lambda: f"({column} = {literal()} OR {column} = {literal()} AND {self._simple([rel])})",
             lambda: f"({column} = {literal()} AND {column} IN ({literal()}, {literal()}))",
-            lambda: f"{column} = ANY([{literal()}, {literal()}])",
+            lambda: f"{column} = {self._one(('ANY', 'SOME'))}([{literal()}, {literal()}])",
             lambda: f"({column} = {literal()} AND {self._simple([rel])})",
             lambda: self._disguised([f"{column} = {literal()}"]),
         ]
@@ -760,6 +685,10 @@ class Statements:
         if depth > 0 and pick < 0.5:
             column, type_ = self._column(rels)
             scope = rels + outer
+            if self._chance(0.1):
+                other, also = self._column(rels)
+                body, _ = self._select(self._one(([], scope)), ctes, depth - 1, [type_, also])
+                return f"({column}, {other}) {self._one(('', '', 'NOT '))}IN ({body})"
             match self._random.randrange(6):
                 case 0 | 1:
                     body, _ = self._select(scope, ctes, depth - 1, ["string"])
@@ -773,84 +702,6 @@ class Statements:
             sql, type_ = self._scalar(self._one(([], scope)), ctes, depth - 1, None)
             return f"{sql} {self._one(('=', '<>', '>', 'IS DISTINCT FROM'))} {self._literal(type_)}"
         return self._simple(rels + (outer if self._chance(0.2) else []))
-
-    def _simple(self, rels: list[Rel]) -> str:
-        """A predicate without subqueries."""
-        column, type_ = self._column(rels)
-        same = [c for c in self._columns(rels, type_) if c != column]
-        other = self._one(same) if same and self._chance(0.3) else self._literal(type_, nullable=self._chance(0.1))
-        choices = [
-            f"{column} {self._one(('=', '=', '=', '<>', '<', '<=', '>', '>='))} {other}",
-            f"{column} {self._one(('=', '<>'))} {other}",
-            f"{column} {self._one(('', 'NOT '))}IN ({self._list(type_)})",
-            f"{column} IS {self._one(('', 'NOT '))}NULL",
-            f"{column} IS {self._one(('', 'NOT '))}DISTINCT FROM {other}",
-            f"{column} BETWEEN {self._literal(type_)} AND {self._literal(type_)}",
-            f"({column} {self._one(('=', '<>', '<'))} {other}) IS {self._one(_TRUTHS)}",
-            f"coalesce({column}, {self._literal(type_)}) = {self._literal(type_)}",
-            f"nullif({column}, {self._literal(type_)}) IS NULL",
-            f"CAST({column} AS VARCHAR) = {self._literal('string')}",
-            f"({column} = {self._literal(type_)} OR {column} = {self._literal(type_)})",
-            f"CASE WHEN {column} IS NULL THEN {self._one(('true', 'false', 'NULL'))} ELSE {column} <> {other} END",
-            f"CASE {column} WHEN {self._literal(type_)} THEN true WHEN {other} THEN false END",
-        ]
-        if type_ == "string" and self._chance(0.1):
-            # Comparisons that are no equality of texts.
-            # In parentheses, since sqlglot takes a COLLATE behind an OR for one of the whole OR.
-            choices = [f"{column} = ({literal} COLLATE NOCASE)" for literal in (self._literal(type_),)]
-            if set(self._texts) <= set(NUMERALS):
-                choices += [f"{column} = {self._one((1, 2, 3))}", f"{column} IN (1, 2)"]
-        elif type_ == "string":
-            choices += [
-                f"{column} {self._one(('', 'NOT '))}LIKE {self._one(_PATTERNS)}",
-                f"{column} ILIKE 'a%'",
-                f"lower({column}) = {self._literal('string')}",
-                f"length({column}) > {self._one((0, 1))}",
-                f"TRY_CAST({column} AS INTEGER) = {self._one(SMALL)}",
-            ]
-        if type_ == "boolean":
-            choices += [
-                column,
-                f"NOT {column}",
-                f"{column} IS {self._one(('', 'NOT '))}{self._one(('TRUE', 'FALSE'))}",
-            ] * 2
-        if type_ == "integer":
-            choices += [f"{column} = {self._one(_ONES)}", f"{column} % 2 = 0"]
-        if self._chance(0.03):
-            choices = ["true", "false", "NULL", "1 = 2"]
-        return self._one(choices)
-
-    def _list(self, type_: str) -> str:
-        """Some literals for IN."""
-        return ", ".join(self._literal(type_, nullable=True) for _ in range(self._one((1, 2, 3))))
-
-    def _literal(self, type_: str, nullable: bool = False) -> str:
-        """A literal or parameter."""
-        value: Any
-        if nullable and self._chance(0.15):
-            return "NULL"
-        match type_:
-            case "string":
-                value = self._one(self._texts) if self._chance(0.85) else self._one(KEYS + NO_KEYS)
-            case "integer":
-                value = int(self._one(self._whole) if self._chance(0.85) else self._one(WHOLE))
-            case "boolean":
-                value = self._chance(0.5)
-            case "number":
-                return repr(self._one(NUMBERS))
-            case "date":
-                return f"DATE '{self._one(DAYS)}'"
-            case "timestamp":
-                return f"TIMESTAMPTZ '{self._one(TIMES)}'"
-            case _:
-                return f"CAST('{self._one(DECIMALS)}' AS DECIMAL(20,4))"
-        if self._parametrised and self._chance(0.6):
-            name = f"p{len(self._values) + 1}"
-            self._values[name] = value
-            return f"${name}"
-        if isinstance(value, str):
-            return "'" + value.replace("'", "''") + "'"
-        return str(value).lower()
 
 
 def _needs(resource: Resource) -> tuple[frozenset[str], ...]:

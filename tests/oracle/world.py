@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow
 import yaml
 
 from tests.oracle.pages import PAGINGS
@@ -135,6 +136,17 @@ class Table:
     columns: dict[str, str]
     rows: tuple[tuple[Any, ...], ...]
 
+    @property
+    def sources(self) -> dict[str, str]:
+        """How SQL calls the files and the data frame with its rows, with the formats of the files."""
+        types = "{" + ", ".join(f"{n}: '{t}'" for n, t in self.columns.items()) + "}"
+        return {
+            f"'{self.name}.parquet'": "parquet",
+            f"read_csv('{self.name}.csv', header = true, columns = {types})": "csv",
+            f"read_json('{self.name}.json', columns = {types})": "json",
+            f"{self.name}_frame": "",
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -225,6 +237,21 @@ class World:
     def views_sql(self) -> list[str]:
         """Statements that make the views."""
         return [f"CREATE VIEW {v.name} AS {v.sql}" for v in self.views]
+
+    def write_files(self, folder: Path) -> None:
+        """Write the local tables into a folder, in each of the formats in which they can be read."""
+        with duckdb.connect() as duck:
+            duck.execute(self.local_sql())
+            for table in self.tables:
+                for format_ in filter(None, table.sources.values()):
+                    target = folder / f"{table.name}.{format_}"
+                    duck.execute(f"COPY {table.name} TO '{target}' (FORMAT {format_})")
+
+    def frames(self) -> dict[str, pyarrow.Table]:
+        """The local tables as data frames, by the names under which they are registered."""
+        with duckdb.connect() as duck:
+            duck.execute(self.local_sql())
+            return {f"{t.name}_frame": duck.execute(f"SELECT * FROM {t.name}").to_arrow_table() for t in self.tables}
 
     def plain(self) -> duckdb.DuckDBPyConnection:
         """DuckDB with every resource as a table of the same name, the local tables and the views."""
