@@ -27,6 +27,9 @@ pass_diagnostics = click.make_pass_decorator(Diagnostics)
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run `apiql` with these arguments (default: those of the process), and end the process."""
+    # DuckDB imports pandas, where it is installed, with the first parameter of a process: half a second and 100 MB for
+    # what no command uses.
+    sys.modules["pandas"] = None  # type: ignore[assignment]
     if sys.stdin is not None:  # it may be closed
         sys.stdin.reconfigure(encoding="utf-8")  # type: ignore[union-attr]
     for stream in (sys.stdout, sys.stderr):

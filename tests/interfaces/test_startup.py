@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import pytest
 
@@ -72,3 +73,17 @@ def test_a_script_for_the_shell_loads_no_line_editor() -> None:
         check=True,
     )
     assert "prompt_toolkit" not in json.loads(done.stdout.splitlines()[-1])
+
+
+def test_a_command_does_not_load_pandas_for_a_parameter() -> None:
+    assert find_spec("pandas") is not None, "without it there is nothing to show"
+    loaded = """
+import sys
+from provider.interfaces.cli import main
+try:
+    main(["query", "SELECT $n", "-p", "n=1"])
+except SystemExit as done:
+    assert not done.code, done.code
+assert not any(name.startswith("pandas.") for name in sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", loaded], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
