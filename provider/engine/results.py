@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from provider.engine.computing import computed
 from provider.engine.cursor import Description, Row
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ class DuckResult:
             return found
         self._begun = True
         try:
-            rows: list[Row] = self._duck.fetchall() if size is None else self._duck.fetchmany(size)
+            duck = self._duck
+            rows: list[Row] = computed(duck, lambda: duck.fetchall() if size is None else duck.fetchmany(size))
         except duckdb.Error as e:
             raise self._convert(e) from None
         except RuntimeError as e:
@@ -87,7 +89,7 @@ class DuckResult:
         """
         if self._rows is None and not self._begun:
             try:
-                table = self._duck.to_arrow_table()
+                table = computed(self._duck, self._duck.to_arrow_table)
             except duckdb.Error as e:
                 raise self._convert(e) from None
             self._rows = []
@@ -155,7 +157,7 @@ def executed(
     """
     statements = duck.extract_statements(sql)
     kind = statements[0].expected_result_type if len(statements) == 1 else [duckdb.ExpectedResultType.QUERY_RESULT]
-    duck.execute(sql, arguments or None)
+    computed(duck, lambda: duck.execute(sql, arguments or None))
     if kind == [duckdb.ExpectedResultType.QUERY_RESULT] or (
         # What may change rows has rows of its own only with RETURNING; else DuckDB answers their count.
         duckdb.ExpectedResultType.QUERY_RESULT in kind and [d[0] for d in duck.description or ()] != ["Count"]
