@@ -109,7 +109,8 @@ STATES = {
     "before DuckDB joins": State(f"SELECT count(*) FROM {LONG}", lambda s, c: True),
     "while DuckDB joins": State(f"SELECT count(*) FROM {LONG}", lambda s, c: computes()),
     "while DuckDB joins what was read": State(
-        f"SELECT count(*) FROM openai.assistants.threads AS t, {LONG} AND t.id = 'there'", lambda s, c: answered(s, c) and computes()
+        f"SELECT count(*) FROM openai.assistants.threads AS t, {LONG} AND t.id = 'there'",
+        lambda s, c: answered(s, c) and computes(),
     ),
     "while a stream says nothing": State(
         "EXEC openai.assistants.runs.create_run @thread_id='t', @assistant_id='a', @stream=true", begun
