@@ -188,7 +188,7 @@ class Session:
             case Show(what="TABLES"):
                 return rows_of(self._duck, ("name", "description"), self._tables.listed(), statement.text, statement)
             case Show():
-                shown = rows_of(self._duck, *show(statement, self._catalog), statement.text, statement)
+                shown = rows_of(self._duck, *show(statement, self._planning.names()), statement.text, statement)
                 return as_lines(shown) if statement.what == "INSERT" else shown
             case Describe():
                 described = describe(statement, self._catalog)

@@ -14,6 +14,7 @@ from provider.catalog.loader import Catalog
 from provider.engine.failures import translate
 from provider.engine.results import DuckResult
 from provider.errors import BindError
+from provider.plan.names import Names
 from provider.plan.rendering import quoted
 from provider.sql.scanner import Text
 from provider.sql.statements import Describe, Show
@@ -21,25 +22,26 @@ from provider.sql.statements import Describe, Show
 Rows = tuple[tuple[str, ...], list[tuple[object, ...]]]
 
 
-def show(statement: Show, catalog: Catalog) -> Rows:
+def show(statement: Show, names: Names) -> Rows:
     """Column names and rows of SHOW.
 
     Raises:
         BindError: a scope that does not exist, or is missing.
     """
     if statement.what == "INSERT":
-        return ("insert_statement",), [(_insert(statement, catalog),)]
-    columns, rows = _show(statement, catalog)
+        return ("insert_statement",), [(_insert(statement, names),)]
+    columns, rows = _show(statement, names)
     if statement.extended:
         return columns, rows
     return columns[:-1], [r[:-1] for r in rows]
 
 
-def _show(statement: Show, catalog: Catalog) -> Rows:
+def _show(statement: Show, names: Names) -> Rows:
     """Rows with the description last."""
-    scope = statement.scope
+    catalog = names.catalog
     place = statement.text.place(*statement.scope_span)
     wanted = {"PROVIDERS": 0, "SERVICES": 1, "RESOURCES": 2, "METHODS": 3}[statement.what]
+    scope = names.scope(statement.scope, wanted)
     if len(scope) != wanted:
         example = ".".join(("provider", "service", "resource")[:wanted])
         raise BindError(
@@ -64,9 +66,10 @@ def _show(statement: Show, catalog: Catalog) -> Rows:
     ]
 
 
-def _insert(statement: Show, catalog: Catalog) -> str:
+def _insert(statement: Show, names: Names) -> str:
     """An INSERT with a placeholder for each value, which runs once they are filled."""
-    scope = statement.scope
+    catalog = names.catalog
+    scope = names.resource_path(statement.scope, is_local=lambda: False) or statement.scope
     place = statement.text.place(*statement.scope_span)
     if len(scope) not in (3, 4):
         raise BindError("SHOW INSERT INTO needs provider.service.resource", place=place)
@@ -83,12 +86,12 @@ def _insert(statement: Show, catalog: Catalog) -> str:
     # INSERT has no rows for the events that a method's switch asks for.
     given = [p for p in method.parameters if p != method.switch]
     parameters = [p for p in given if p.required or not (only_required or p.location == "query")]
-    names = [p.name if method.parameter(p.name) is p else p.sql_name for p in parameters]
+    called = [p.name if method.parameter(p.name) is p else p.sql_name for p in parameters]
     target = ".".join(_identifier(part) for part in scope)
-    if not names:
+    if not called:
         return f"INSERT INTO {target} DEFAULT VALUES"
-    columns = ",\n".join(f"  {_identifier(name)}" for name in names)
-    values = ",\n".join(f"  {_blank(p, name)}" for p, name in zip(parameters, names, strict=True))
+    columns = ",\n".join(f"  {_identifier(name)}" for name in called)
+    values = ",\n".join(f"  {_blank(p, name)}" for p, name in zip(parameters, called, strict=True))
     return f"INSERT INTO {target} (\n{columns}\n)\nSELECT\n{values}"
 
 

@@ -45,6 +45,11 @@ class Names:
                 return path
         return None
 
+    def scope(self, parts: Sequence[str], length: int) -> tuple[str, ...]:
+        """A provider, service or resource of so many names, the first of which the defaults may give."""
+        missing = length - len(parts)
+        return (*self.default[:missing], *parts) if 0 < missing <= len(self.default) else tuple(parts)
+
     def _exists(self, path: tuple[str, ...]) -> bool:
         if spelling(path[1], self.catalog.services(path[0])) is None:
             return False

@@ -155,3 +155,16 @@ def test_local_tables_are_duckdbs_to_show(over: Any) -> None:
     assert conn.execute("SHOW TABLES").fetchall() == [("kept",)]
     assert conn.execute("DESCRIBE kept").fetchone()[:2] == ("i", "INTEGER")
     assert conn.execute("DESCRIBE SELECT 1 AS x").fetchone()[0] == "x"
+
+
+def test_use_completes_the_names_of_show(over: Any) -> None:
+    conn = over()
+    conn.execute("USE openai.assistants")
+    for short, whole in [
+        ("SHOW METHODS IN threads", "SHOW METHODS IN openai.assistants.threads"),
+        ("SHOW METHODS IN assistants.threads", "SHOW METHODS IN openai.assistants.threads"),
+        ("SHOW RESOURCES", "SHOW RESOURCES IN openai.assistants"),
+        ("SHOW SERVICES", "SHOW SERVICES IN openai"),
+        ("SHOW INSERT INTO threads", "SHOW INSERT INTO openai.assistants.threads"),
+    ]:
+        assert conn.execute(short).fetchall() == conn.execute(whole).fetchall()
